@@ -1,0 +1,1 @@
+"""Azure Resource Manager: ids, verbs, rules and long-running operations, once for every kind."""

@@ -1,0 +1,71 @@
+"""Where a sandbox lives: one folder that ``down`` empties and ``purge`` removes."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths of one sandbox.
+
+    Attributes:
+        root: the folder, ``.sandbox`` below the working directory unless SANDBOX_HOME names another.
+    """
+
+    root: Path
+
+    @classmethod
+    def find(cls) -> "Home":
+        """The home that the environment names, else ``.sandbox`` in the working directory."""
+        return cls(Path(os.environ.get("SANDBOX_HOME", ".sandbox")).resolve())
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file: resources, operations, blobs up to 64 KiB, engine state."""
+        return self.root / "state.db"
+
+    @property
+    def blobs(self) -> Path:
+        """Bodies of larger blobs, one file each."""
+        return self.root / "blobs"
+
+    @property
+    def authority(self) -> Path:
+        """The private certificate authority and the bundle that clients trust."""
+        return self.root / "authority"
+
+    @property
+    def ca_bundle(self) -> Path:
+        """The certificate that clients trust."""
+        return self.authority / "ca.pem"
+
+    @property
+    def secret(self) -> Path:
+        """The secret of the sandbox's own caller, readable by its owner only."""
+        return self.root / "caller.secret"
+
+    @property
+    def server(self) -> Path:
+        """Process id, port and start time of the running gateway."""
+        return self.root / "server.json"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of the gateway and of each process it runs."""
+        return self.root / "logs"
+
+    @property
+    def work(self) -> Path:
+        """Working folders of jobs and deployments."""
+        return self.root / "work"
+
+    @property
+    def cache(self) -> Path:
+        """What can be made again: resource schemas read from the provider package."""
+        return self.root / "cache"
+
+    def make(self) -> None:
+        """Create the folders, readable by their owner only."""
+        for folder in (self.root, self.blobs, self.authority, self.logs, self.work, self.cache):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""One file for each ARM type: what the specification cannot say about it."""

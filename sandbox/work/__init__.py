@@ -1,0 +1,1 @@
+"""Real processes behind resources: jobs and scoring servers."""
