@@ -26,7 +26,9 @@ def prepare(path: Path) -> None:
             connection.close()
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
-            raise StateError(f"{path}: cannot be opened ({error}); is the disk full or the folder read-only?") from error
+            raise StateError(
+                f"{path}: cannot be opened ({error}); is the disk full or the folder read-only?"
+            ) from error
         raise StateError(_damaged(path, str(error))) from error
 
 

@@ -1,0 +1,53 @@
+"""What the slow half of a kind may use: the committed state, the store, and real processes."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from sandbox.arm.registry import Registry
+from sandbox.arm.resource import Change, Resource, View
+from sandbox.home import Home
+from sandbox.store.db import Store
+
+if TYPE_CHECKING:
+    from sandbox.work.workshop import Workshop
+
+T = TypeVar("T")
+
+
+class Azure(View):
+    """The running sandbox.
+
+    Attributes:
+        store: where state is kept.
+        home: the sandbox's folder.
+        work: starts, adopts and stops real processes.
+    """
+
+    work: "Workshop"
+
+    def __init__(self, store: Store, registry: Registry, home: Home) -> None:
+        super().__init__(store, registry)
+        self.store = store
+        self.home = home
+
+    async def change(self, caller: str, write: Callable[[Change], T]) -> T:
+        """Run `write` in a durable transaction on behalf of `caller`."""
+        return await self.store.write(lambda tx: write(Change(tx, self.registry, caller)))
+
+    async def revise(self, me: Resource, write: Callable[[Resource], None]) -> bool:
+        """Merge the result of slow work: only if the resource still lives.
+
+        Returns False when it is gone, so that nothing is revived.
+        """
+
+        def again(change: Change) -> bool:
+            current = change.get(me.id.text)
+            if current is None:
+                return False
+            write(current)
+            generation = current.generation
+            change.save(current)
+            change.tx.run("UPDATE resources SET generation = ? WHERE key = ?", (generation, current.id.key))
+            return True
+
+        return await self.change(me.author, again)

@@ -1,0 +1,244 @@
+"""The neutral record that every kind's resources are, and how rules see them."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sandbox import clock
+from sandbox.arm import ids
+from sandbox.arm.errors import ArmError, not_found
+from sandbox.arm.ids import ResourceId
+from sandbox.store.db import Reader, Tx
+
+if TYPE_CHECKING:
+    from sandbox.arm.registry import Registry
+
+_MISSING: Any = object()
+
+
+@dataclass
+class Resource:
+    """One resource of any kind.
+
+    Attributes:
+        id: where it stands.
+        body: what was sent, with defaults and what Azure keeps.
+        state: provisioning state.
+        generation: counts accepted writes.
+    """
+
+    id: ResourceId
+    body: dict[str, Any]
+    state: str = "Succeeded"
+    etag: str = ""
+    generation: int = 0
+    created: str = ""
+    modified: str = ""
+    author: str = ""
+
+    @property
+    def name(self) -> str:
+        """The last name of the id."""
+        return self.id.name
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The body's ``properties``, made if they are absent."""
+        found: dict[str, Any] = self.body.setdefault("properties", {})
+        return found
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """The value at a dotted path, or `default` where it is absent or null."""
+        value = look(self.body, path)
+        return default if value is _MISSING or value is None else value
+
+    def __getitem__(self, path: str) -> Any:
+        value = look(self.body, path)
+        if value is _MISSING:
+            raise KeyError(path)
+        return value
+
+
+def look(body: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, or a marker when it is not there."""
+    here: Any = body
+    for step in path.split("."):
+        if not isinstance(here, Mapping) or step not in here:
+            return _MISSING
+        here = here[step]
+    return here
+
+
+def present(body: Mapping[str, Any], path: str) -> bool:
+    """Whether the dotted path is in the body, null included."""
+    return look(body, path) is not _MISSING
+
+
+def place(body: dict[str, Any], path: str, value: object) -> None:
+    """Set the value at a dotted path, making what encloses it."""
+    *above, last = path.split(".")
+    for step in above:
+        body = body.setdefault(step, {})
+    body[last] = value
+
+
+def drop(body: dict[str, Any], path: str) -> None:
+    """Take the value at a dotted path out, if it is there."""
+    *above, last = path.split(".")
+    for step in above:
+        if not isinstance(body := body.get(step, {}), dict):
+            return
+    body.pop(last, None)
+
+
+def merge(into: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON merge patch (RFC 7386): null removes. Returns `into`."""
+    for key, value in other.items():
+        if value is None:
+            into.pop(key, None)
+        elif isinstance(value, Mapping):
+            here = into.get(key)
+            into[key] = merge(dict(here) if isinstance(here, Mapping) else {}, value)
+        else:
+            into[key] = value
+    return into
+
+
+def overlay(into: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge that keeps nulls; for computed outputs. Returns `into`."""
+    for key, value in other.items():
+        here = into.get(key)
+        into[key] = overlay(here, value) if isinstance(value, Mapping) and isinstance(here, dict) else value
+    return into
+
+
+def from_row(row: sqlite3.Row | Mapping[str, Any]) -> Resource:
+    """A stored row as a resource."""
+    return Resource(
+        ids.parse(row["id"]), json.loads(row["body"]), row["state"], row["etag"], row["generation"],
+        row["created"], row["modified"], row["author"],
+    )  # fmt: skip
+
+
+class View:
+    """What a rule may ask about the rest of the subscription."""
+
+    def __init__(self, reader: Reader, registry: "Registry") -> None:
+        self.reader = reader
+        self.registry = registry
+
+    def get(self, resource_id: str) -> Resource | None:
+        """The resource with this id, or None."""
+        row = self.reader.one(
+            "SELECT * FROM resources WHERE key = ?", (resource_id.strip().lower().rstrip("/"),)
+        )
+        return from_row(row) if row else None
+
+    def need(self, resource_id: str) -> Resource:
+        """The resource with this id.
+
+        Raises:
+            ArmError: 404 ResourceNotFound.
+        """
+        if found := self.get(resource_id):
+            return found
+        where = ids.parse(resource_id)
+        raise not_found(where.type, where.name, where.group)
+
+    def parent(self, me: Resource) -> Resource:
+        """The resource that encloses `me`."""
+        return self.need(me.id.parent)
+
+    def children(self, parent_id: str, kind: str) -> list[Resource]:
+        """Resources of one kind directly below an id, by name."""
+        rows = self.reader.all(
+            "SELECT * FROM resources WHERE parent = ? AND kind = ? ORDER BY key",
+            (parent_id.lower(), kind.lower()),
+        )
+        return [from_row(row) for row in rows]
+
+    def under(self, resource_id: str) -> list[Resource]:
+        """Everything below an id, at any depth, deepest first."""
+        key = resource_id.lower()
+        rows = self.reader.all(
+            "SELECT * FROM resources WHERE key > ? AND key < ? ORDER BY length(key) DESC",
+            (f"{key}/", f"{key}0"),
+        )
+        return [from_row(row) for row in rows]
+
+    def of_kind(self, kind: str, scope: str = "") -> Iterator[Resource]:
+        """Every resource of a kind, wherever it stands below `scope`."""
+        rows = self.reader.all("SELECT * FROM resources WHERE kind = ? ORDER BY key", (kind.lower(),))
+        prefix = scope.lower()
+        return (from_row(row) for row in rows if row["key"].startswith(prefix))
+
+    def named(self, scope: str, name: str) -> Resource | None:
+        """The live resource that holds a name in an Azure-wide scope, such as ('storage', 'stmlops')."""
+        row = self.reader.one("SELECT key FROM names WHERE scope = ? AND name = ?", (scope, name.lower()))
+        return self.get(row["key"]) if row else None
+
+
+@dataclass
+class Change(View):
+    """A view that may write: one transaction of one request.
+
+    Attributes:
+        caller: object id of who asks.
+    """
+
+    tx: Tx = field()
+    caller: str = ""
+
+    def __init__(self, tx: Tx, registry: "Registry", caller: str) -> None:
+        super().__init__(tx, registry)
+        self.tx = tx
+        self.caller = caller
+
+    def save(self, me: Resource) -> None:
+        """Write the resource as it stands, with a new ETag and generation."""
+        me.modified = clock.timestamp()
+        me.created = me.created or me.modified
+        me.author = me.author or self.caller
+        me.generation += 1
+        me.etag = f'"{clock.new_id()}"'
+        self.tx.run(
+            "INSERT OR REPLACE INTO resources VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+            (me.id.key, me.id.text, me.id.kind, me.id.parent.lower(), me.name, json.dumps(me.body), me.state,
+             me.etag, me.generation, me.created, me.modified, me.author),
+        )  # fmt: skip
+
+    def make(self, resource_id: str, body: dict[str, Any]) -> Resource:
+        """Create a resource that Azure makes by itself; an existing one is left alone."""
+        if found := self.get(resource_id):
+            return found
+        me = Resource(ids.parse(resource_id), body)
+        kind = self.registry.need(me.id)
+        kind.fill(me, None, self)
+        self.claim(kind.name.unique, me)
+        self.save(me)
+        kind.stored(me, None, self)
+        return me
+
+    def erase(self, me: Resource) -> None:
+        """Remove the row and the names it holds."""
+        self.registry.need(me.id).removed(me, self)
+        self.tx.run("DELETE FROM resources WHERE key = ?", (me.id.key,))
+        self.tx.run("DELETE FROM names WHERE key = ?", (me.id.key,))
+
+    def claim(self, unique: str, me: Resource) -> None:
+        """Take an Azure-wide name.
+
+        Raises:
+            ArmError: 409 when another resource, live or soft-deleted, has it.
+        """
+        if not unique:
+            return
+        scope = unique.format(location=me.get("location", ""))
+        row = self.tx.one("SELECT key FROM names WHERE scope = ? AND name = ?", (scope, me.name.lower()))
+        if row and row["key"] != me.id.key:
+            raise ArmError(
+                409, "NameNotAvailable", f"The name '{me.name}' for {me.id.type} is already taken in {scope}."
+            )
+        self.tx.run("INSERT OR REPLACE INTO names VALUES (?,?,?)", (scope, me.name.lower(), me.id.key))

@@ -1,0 +1,158 @@
+"""Built-in roles that the access check knows, by role definition id.
+
+Source: learn.microsoft.com, "Azure built-in roles".
+"""
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a role allows.
+
+    Attributes:
+        name: as Azure shows it.
+        actions: control-plane actions, with ``*``.
+        not_actions: taken out of them.
+        data_actions: data-plane actions, with ``*``.
+    """
+
+    name: str
+    actions: tuple[str, ...] = ()
+    not_actions: tuple[str, ...] = ()
+    data_actions: tuple[str, ...] = field(default=())
+
+    def allows(self, action: str, data: bool) -> bool:
+        """Whether the role covers an action."""
+        if data:
+            return any(_match(pattern, action) for pattern in self.data_actions)
+        return any(_match(pattern, action) for pattern in self.actions) and not any(
+            _match(pattern, action) for pattern in self.not_actions
+        )
+
+
+@lru_cache(maxsize=16384)
+def _match(pattern: str, action: str) -> bool:
+    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) is not None
+
+
+_ML = "Microsoft.MachineLearningServices/workspaces/"
+_BLOB = "Microsoft.Storage/storageAccounts/blobServices/"
+
+ROLES: dict[str, Role] = {
+    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": Role("Owner", ("*",)),
+    "b24988ac-6180-42a0-ab88-20f7382dd24c": Role(
+        "Contributor", ("*",), ("Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write")
+    ),
+    "acdd72a7-3385-48ef-bd42-f606fba81ae7": Role("Reader", ("*/read",)),
+    "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9": Role(
+        "User Access Administrator", ("*/read", "Microsoft.Authorization/*")
+    ),
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": Role(
+        "Storage Blob Data Contributor",
+        (
+            f"{_BLOB}containers/delete",
+            f"{_BLOB}containers/read",
+            f"{_BLOB}containers/write",
+            f"{_BLOB}generateUserDelegationKey/action",
+        ),
+        data_actions=(f"{_BLOB}containers/blobs/*",),
+    ),  # fmt: skip
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": Role(
+        "Storage Blob Data Owner",
+        (f"{_BLOB}containers/*", f"{_BLOB}generateUserDelegationKey/action"),
+        data_actions=(f"{_BLOB}containers/blobs/*",),
+    ),  # fmt: skip
+    "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": Role(
+        "Storage Blob Data Reader",
+        (f"{_BLOB}containers/read", f"{_BLOB}generateUserDelegationKey/action"),
+        data_actions=(f"{_BLOB}containers/blobs/read",),
+    ),  # fmt: skip
+    "69566ab7-960f-475b-8e7c-b3118f30c6bd": Role(
+        "Storage File Data Privileged Contributor",
+        (),
+        data_actions=("Microsoft.Storage/storageAccounts/fileServices/*",),
+    ),  # fmt: skip
+    "00482a5a-887f-4fb3-b363-3b7fe8e74483": Role(
+        "Key Vault Administrator",
+        ("Microsoft.KeyVault/*/read",),
+        data_actions=("Microsoft.KeyVault/vaults/*",),
+    ),
+    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": Role(
+        "Key Vault Secrets Officer",
+        ("Microsoft.KeyVault/*/read",),
+        data_actions=("Microsoft.KeyVault/vaults/secrets/*",),
+    ),  # fmt: skip
+    "4633458b-17de-408a-b874-0445c86b69e6": Role(
+        "Key Vault Secrets User",
+        (),
+        data_actions=(
+            "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+            "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
+        ),
+    ),  # fmt: skip
+    "7f951dda-4ed3-4680-a7ca-43fe172d538d": Role(
+        "AcrPull", ("Microsoft.ContainerRegistry/registries/pull/read",)
+    ),
+    "8311e382-0749-4cb8-b61a-304f252e45ec": Role(
+        "AcrPush",
+        (
+            "Microsoft.ContainerRegistry/registries/pull/read",
+            "Microsoft.ContainerRegistry/registries/push/write",
+        ),
+    ),
+    "f6c7c914-8db3-469d-8ca1-694a8f32e121": Role(
+        "AzureML Data Scientist",
+        (
+            f"{_ML}*/read",
+            f"{_ML}*/action",
+            f"{_ML}*/delete",
+            f"{_ML}*/write",
+            "Microsoft.MachineLearningServices/workspaces/read",
+        ),
+        (
+            f"{_ML}delete",
+            f"{_ML}write",
+            f"{_ML}computes/*/write",
+            f"{_ML}computes/*/delete",
+            f"{_ML}computes/listKeys/action",
+            f"{_ML}listKeys/action",
+            f"{_ML}hubs/write",
+            f"{_ML}hubs/delete",
+            f"{_ML}featurestores/write",
+            f"{_ML}featurestores/delete",
+        ),
+    ),  # fmt: skip
+    "e503ece1-11d0-4e8e-8e2c-7a6c3bf38815": Role(
+        "AzureML Compute Operator",
+        (f"{_ML}computes/*", f"{_ML}notebooks/vm/*"),
+        (),
+    ),
+    "1823dd4f-9b8c-4ab6-ab4e-7397a3684615": Role(
+        "AzureML Registry User",
+        (
+            "Microsoft.MachineLearningServices/registries/read",
+            "Microsoft.MachineLearningServices/registries/assets/*",
+        ),
+    ),
+    "635dd51f-9968-44d3-b7fb-6d9a6bd613ae": Role(
+        "AzureML Metrics Writer (preview)", (f"{_ML}metrics/*/write",)
+    ),
+    "f1a07417-d97a-45cb-824c-7a7467783830": Role(
+        "Managed Identity Operator",
+        (
+            "Microsoft.ManagedIdentity/userAssignedIdentities/*/read",
+            "Microsoft.ManagedIdentity/userAssignedIdentities/*/assign/action",
+        ),
+    ),  # fmt: skip
+    "73c42c96-874c-492b-b04d-ab87d138a893": Role(
+        "Log Analytics Reader", ("*/read", "Microsoft.OperationalInsights/workspaces/analytics/query/action")
+    ),
+    "3913510d-42f4-4e42-8a64-420c390055eb": Role(
+        "Monitoring Metrics Publisher",
+        ("Microsoft.Insights/Register/Action",),
+        data_actions=("Microsoft.Insights/Metrics/Write", "Microsoft.Insights/Telemetry/Write"),
+    ),  # fmt: skip
+}

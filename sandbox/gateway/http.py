@@ -1,0 +1,126 @@
+"""Requests and responses as planes see them: the least that ASGI needs."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sandbox.arm.errors import ArmError
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Request:
+    """One HTTP request.
+
+    Attributes:
+        method: upper case.
+        host: without a port, lower case.
+        path: percent-decoded.
+        headers: by lower-case name.
+        query: by name as written; the last wins.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.raw_path: str = scope["raw_path"].decode("latin-1").partition("?")[0]
+        self.headers: dict[str, str] = {
+            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
+        }
+        self.host = self.headers.get("host", "").partition(":")[0].lower()
+        self.query: dict[str, str] = dict(
+            parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        )
+        self.protocol = scope.get("state", {}).get("protocol")
+        self._receive = receive
+        self._body: bytes | None = None
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body in pieces, as they arrive.
+
+        Raises:
+            ConnectionResetError: the client left before all of it had arrived.
+        """
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionResetError("the client left in the middle of its request")
+            if piece := message.get("body", b""):
+                yield piece
+            if not message.get("more_body"):
+                return
+
+    async def body(self) -> bytes:
+        """The whole body."""
+        if self._body is None:
+            self._body = b"".join([piece async for piece in self.stream()])
+        return self._body
+
+    async def json(self) -> Any:
+        """The body read as JSON; None when it is empty.
+
+        Raises:
+            ArmError: 400 InvalidRequestContent, with the position.
+        """
+        body = await self.body()
+        if not body:
+            return None
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise ArmError(
+                400, "InvalidRequestContent", f"The request content is not valid JSON: {error}."
+            ) from error
+
+
+@dataclass
+class Response:
+    """One HTTP response.
+
+    Attributes:
+        status: HTTP status.
+        body: bytes, or a stream of them.
+        headers: by name; content-length is added for bytes.
+    """
+
+    status: int = 200
+    body: bytes | AsyncIterator[bytes] = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def send(self, send: Send, *, head_only: bool = False) -> None:
+        """Write it out."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if (
+            isinstance(self.body, bytes)
+            and self.status != 204
+            and not (head_only and "content-length" in headers)
+        ):
+            headers["content-length"] = str(len(self.body))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status,
+                "headers": [
+                    (name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()
+                ],
+            }
+        )
+        if isinstance(self.body, bytes):
+            await send({"type": "http.response.body", "body": b"" if head_only else self.body})
+            return
+        async for piece in self.body:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON response."""
+    return Response(
+        status,
+        json.dumps(value).encode(),
+        {"content-type": "application/json; charset=utf-8", **(headers or {})},
+    )

@@ -1,0 +1,91 @@
+"""The one ordered list that every request goes through: id, host, guard, fault, handle, error, log."""
+
+import logging
+import time
+
+from sandbox import clock
+from sandbox.arm.errors import ArmError
+from sandbox.faults import Broken, Faults
+from sandbox.gateway.hosts import Hosts, Plane
+from sandbox.gateway.http import Receive, Request, Response, Scope, Send, json_response
+
+log = logging.getLogger("sandbox.requests")
+
+
+class Pipeline:
+    """The ASGI application behind every host name."""
+
+    def __init__(self, hosts: Hosts, faults: Faults) -> None:
+        self._hosts = hosts
+        self._faults = faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        begun = time.perf_counter()
+        request = Request(scope, receive)
+        identity = clock.new_id()
+        try:
+            response = await self._answer(request)
+        except Broken as broken:
+            log.info("%s %s%s broken off on demand", request.method, request.host, request.path)
+            await broken.end(request, send)
+            return
+        except ConnectionResetError:
+            log.info("%s %s%s: the client left", request.method, request.host, request.path)
+            return
+        response.headers.setdefault("x-ms-request-id", identity)
+        response.headers.setdefault(
+            "x-ms-correlation-request-id", request.headers.get("x-ms-correlation-request-id", identity)
+        )
+        if client := request.headers.get("x-ms-client-request-id"):
+            response.headers.setdefault("x-ms-client-request-id", client)
+        response.headers.setdefault("date", clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT"))
+        await response.send(send, head_only=request.method == "HEAD")
+        milliseconds = (time.perf_counter() - begun) * 1000
+        log.info(
+            "%s %s%s %d %.1f ms", request.method, request.host, request.path, response.status, milliseconds
+        )
+
+    async def _answer(self, request: Request) -> Response:
+        found = self._hosts.match(request.host)
+        if found is None:
+            return json_response(
+                {
+                    "error": {
+                        "code": "HostNotInSandbox",
+                        "message": f"The sandbox does not answer for '{request.host}'.",
+                    }
+                },
+                421,
+            )
+        plane, names = found
+        try:
+            _guard(request)
+            if (planned := await self._faults.strike(request)) is not None:
+                return planned
+            return await plane.handle(request, names)
+        except ArmError as error:
+            return plane.refuse(error)
+        except (Broken, ConnectionResetError):
+            raise
+        except Exception as error:
+            log.exception("%s %s%s failed", request.method, request.host, request.path)
+            return _failed(plane, error)
+
+
+def _guard(request: Request) -> None:
+    """Loopback alone does not stop a web page in a browser on this machine: it names its origin, no client does."""
+    if "origin" in request.headers:
+        raise ArmError(
+            403, "OriginNotAllowed", f"Requests from a web page ({request.headers['origin']}) are refused."
+        )
+
+
+def _failed(plane: Plane, error: Exception) -> Response:
+    return plane.refuse(
+        ArmError(
+            500, "InternalServerError", f"The sandbox failed: {type(error).__name__}; see the gateway's log."
+        )
+    )

@@ -1,0 +1,119 @@
+"""CONNECT in: TLS is ended in place, and the request is served on the same connection.
+
+A host that no plane answers for is refused by name: nothing ever leaves the machine.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from sandbox.gateway.certs import Authority
+from sandbox.gateway.hosts import Hosts
+
+_HEAD_LIMIT = 16384
+
+
+class Served(HttpToolsProtocol):
+    """uvicorn's HTTP on a connection that was upgraded to TLS.
+
+    Data may arrive between the end of the handshake and `connection_made`: it is kept until then.
+    """
+
+    def __init__(self, config: Config, state: ServerState) -> None:
+        super().__init__(config, state, {"protocol": self})
+        self._early: list[bytes] = []
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to serve."""
+        super().connection_made(transport)
+        for data in self._early:
+            super().data_received(data)
+        self._early.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Serve what arrived, or keep it until there is a transport."""
+        if self.transport is None:
+            self._early.append(data)
+        else:
+            super().data_received(data)
+
+
+class Tunnel(asyncio.Protocol):
+    """One client connection: a CONNECT to a known host, or a plain request to the sandbox itself."""
+
+    def __init__(self, config: Config, state: ServerState, hosts: Hosts, authority: Authority) -> None:
+        self._config = config
+        self._state = state
+        self._hosts = hosts
+        self._authority = authority
+        self._head = b""
+        self._transport: asyncio.Transport | None = None
+        self._upgrading: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember where to answer."""
+        if isinstance(transport, asyncio.Transport) or hasattr(transport, "write"):
+            self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        """Collect the request's head, then hand the connection on."""
+        if self._transport is None:
+            return
+        self._head += data
+        if b"\r\n\r\n" not in self._head:
+            if len(self._head) > _HEAD_LIMIT:
+                self._transport.close()
+            return
+        method, _, rest = self._head.partition(b" ")
+        if method == b"CONNECT":
+            target = rest.split(b" ", 1)[0].decode("latin-1")
+            self._connect(target.rpartition(":")[0].lower() or target.lower())
+        else:
+            served = Served(self._config, self._state)
+            self._transport.set_protocol(served)
+            served.connection_made(self._transport)
+            served.data_received(self._head)
+
+    def _connect(self, host: str) -> None:
+        if self._transport is None:
+            return
+        if self._hosts.match(host) is None:
+            self._transport.write(_refusal(host))
+            self._transport.close()
+            return
+        self._transport.pause_reading()
+        self._transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        self._upgrading = asyncio.get_running_loop().create_task(self._upgrade(host))
+
+    async def _upgrade(self, host: str) -> None:
+        if self._transport is None:
+            return
+        served = Served(self._config, self._state)
+        try:
+            secured = await asyncio.get_running_loop().start_tls(
+                self._transport, served, self._authority.context(host), server_side=True
+            )
+        except OSError:
+            # The client gave up or does not trust the authority; it knows why, and there is nobody to tell here.
+            self._transport.abort()
+            return
+        if secured is not None:
+            served.connection_made(secured)
+
+
+def _refusal(host: str) -> bytes:
+    body = json.dumps(
+        {
+            "error": {
+                "code": "HostNotInSandbox",
+                "message": f"The sandbox does not answer for '{host}', and nothing leaves this machine through it. "
+                "Known hosts: python -m sandbox status --hosts.",
+            }
+        }
+    ).encode()
+    head = f"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + body

@@ -1,0 +1,149 @@
+"""Start and stop the gateway as a process of its own, and say how a client becomes local."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.constants import CLIENT_ID, SUBSCRIPTION_ID, TENANT_ID
+from sandbox.home import Home
+
+START_SECONDS = 30
+
+
+class LaunchError(Exception):
+    """The gateway did not start or stop. The message says why and where its log is."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A gateway that answers.
+
+    Attributes:
+        pid: its process.
+        port: on 127.0.0.1.
+        since: start time, UTC.
+    """
+
+    pid: int
+    port: int
+    since: str
+
+
+def running(home: Home) -> Running | None:
+    """The gateway of this home, if it answers."""
+    try:
+        found = Running(**json.loads(home.server.read_text(encoding="utf-8")))
+        health = ask(found, "GET", "/health")
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if health.get("pid") == found.pid else None
+
+
+def ask(server: Running, method: str, path: str, body: object = None, secret: str = "") -> Any:
+    """Call the sandbox's own address directly, never through a proxy."""
+    request = urllib.request.Request(  # noqa: S310 - always http on loopback
+        f"http://127.0.0.1:{server.port}{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        method=method,
+        headers={"Authorization": f"Bearer {secret}"} if secret else {},
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=10) as answer:
+        content = answer.read()
+    return json.loads(content) if content else None
+
+
+def ensure(home: Home, port: int = 0) -> tuple[Running, bool]:
+    """The running gateway, started if there is none; True when this call started it.
+
+    Raises:
+        LaunchError: it did not answer in time, or died; with the end of its log.
+    """
+    if found := running(home):
+        return found, False
+    home.make()
+    with (home.logs / "gateway.out").open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox", "serve", "--port", str(port)],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+            env={**local_free(dict(os.environ)), "SANDBOX_HOME": str(home.root)},
+        )  # fmt: skip
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if found := running(home):
+            return found, True
+        if process.poll() is not None:
+            raise LaunchError(
+                f"the sandbox's gateway ended with exit code {process.returncode}:\n{_tail(home)}"
+            )
+        time.sleep(0.05)
+    process.kill()
+    raise LaunchError(f"the sandbox's gateway did not answer within {START_SECONDS} s:\n{_tail(home)}")
+
+
+def stop(home: Home) -> bool:
+    """Stop the gateway and wait until it is gone; False when none was running."""
+    found = running(home)
+    if found is None:
+        return False
+    os.kill(found.pid, signal.SIGTERM)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if not _alive(found.pid):
+            return True
+        time.sleep(0.02)
+    os.kill(found.pid, signal.SIGKILL)
+    return True
+
+
+def client_environment(home: Home, server: Running) -> dict[str, str]:
+    """The variables that make any Azure client local. Nothing else about a client changes."""
+    proxy = f"http://127.0.0.1:{server.port}"
+    secret = home.secret.read_text(encoding="utf-8").strip()
+    return {
+        "HTTPS_PROXY": proxy, "https_proxy": proxy,
+        "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost",
+        "REQUESTS_CA_BUNDLE": str(home.ca_bundle), "SSL_CERT_FILE": str(home.ca_bundle),
+        "CURL_CA_BUNDLE": str(home.ca_bundle),
+        "AZURE_TENANT_ID": TENANT_ID, "AZURE_CLIENT_ID": CLIENT_ID, "AZURE_CLIENT_SECRET": secret,
+        "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
+        "ARM_TENANT_ID": TENANT_ID, "ARM_CLIENT_ID": CLIENT_ID, "ARM_CLIENT_SECRET": secret,
+        "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
+        "AZURE_CORE_COLLECT_TELEMETRY": "false", "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true",
+    }  # fmt: skip
+
+
+def local_free(environment: dict[str, str]) -> dict[str, str]:
+    """An environment without the variables that make a client local: the gateway itself must not have them."""
+    names = {
+        "https_proxy",
+        "http_proxy",
+        "all_proxy",
+        "requests_ca_bundle",
+        "ssl_cert_file",
+        "curl_ca_bundle",
+    }
+    return {name: value for name, value in environment.items() if name.lower() not in names}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _tail(home: Home, lines: int = 12) -> str:
+    parts = []
+    for path in (home.logs / "gateway.out", home.logs / "gateway.log"):
+        if path.exists():
+            parts += [f"{path}:", *path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]]
+    return "\n".join(parts)

@@ -1,0 +1,231 @@
+"""``management.azure.com``: every kind through one set of verbs."""
+
+import re
+from typing import Any
+
+from sandbox.arm import access, ids
+from sandbox.arm.access import Caller
+from sandbox.arm.errors import ArmError
+from sandbox.arm.ids import ResourceId
+from sandbox.arm.resource import Resource
+from sandbox.arm.verbs import Verbs
+from sandbox.gateway.hosts import Plane
+from sandbox.gateway.http import Request, Response, json_response
+
+_HOST = "management.azure.com"
+_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?")
+_POLL_MILLISECONDS = "50"
+
+
+class ResourceManager(Plane):
+    """Azure Resource Manager."""
+
+    hosts = (_HOST,)
+
+    async def handle(self, request: Request, names: dict[str, str]) -> Response:
+        """Identity, api-version, then the verb."""
+        path = request.path.rstrip("/") or "/"
+        if path == "/metadata/endpoints":
+            return json_response([_metadata()])
+        caller = self.tokens.read(request.headers.get("authorization"), _AUDIENCES)
+        version = request.query.get("api-version", "")
+        if not _VERSION.fullmatch(version):
+            code = "InvalidApiVersionParameter" if version else "MissingApiVersionParameter"
+            raise ArmError(
+                400, code, f"The api-version query parameter is '{version}'; want a date such as 2025-12-01."
+            )
+        parts = path.strip("/").split("/")
+        if found := re.fullmatch(r".*/(operationsStatus|operationResults)/([^/]+)", path):
+            return await self._operation(found[1], found[2])
+        if request.method == "POST":
+            return await self._post(request, caller, parts)
+        if _is_collection(parts):
+            if request.method != "GET":
+                raise _method_not_allowed(request)
+            return self._list(request, caller, parts)
+        return await self._one(request, caller, ids.parse(path))
+
+    async def _one(self, request: Request, caller: Caller, where: ResourceId) -> Response:
+        verbs = Verbs(self.azure, self.operations)
+        if request.method in ("GET", "HEAD"):
+            self._require(caller, where, "read")
+            me = await verbs.get(where)
+            if request.method == "HEAD":
+                return Response(204, headers={"etag": me.etag})
+            return json_response(verbs.show(me, self.azure), headers={"etag": me.etag})
+        if request.method in ("PUT", "PATCH"):
+            self._require(caller, where, "write")
+            me, new, operation = await verbs.put(
+                where, await request.json(), caller.object_id, patch=request.method == "PATCH",
+                conditions=_conditions(request),
+            )  # fmt: skip
+            headers = {"etag": me.etag, **self._async_headers(request, me.id, operation)}
+            return json_response(verbs.show(me, self.azure), 201 if new else 200, headers)
+        if request.method == "DELETE":
+            self._require(caller, where, "delete")
+            existed, operation = await verbs.delete(where, caller.object_id, _conditions(request))
+            if not existed:
+                return Response(204)
+            return Response(
+                202 if operation else 200, headers=self._async_headers(request, where, operation, result=True)
+            )
+        raise _method_not_allowed(request)
+
+    async def _post(self, request: Request, caller: Caller, parts: list[str]) -> Response:
+        where, name = ids.parse("/" + "/".join(parts[:-1])), parts[-1]
+        self._require(caller, where, f"{name}/action")
+        answer = await Verbs(self.azure, self.operations).post(where, name, await request.json() or {})
+        return Response(204) if answer is None else json_response(answer)
+
+    def _list(self, request: Request, caller: Caller, parts: list[str]) -> Response:
+        """A collection: of a kind below a parent, of a kind in a whole scope, or of everything in a scope."""
+        scope, kind = _collection(parts)
+        if scope:
+            where = ids.parse(scope)
+            self.azure.need(scope)
+        found: list[Resource]
+        if kind == "":
+            found = [
+                each
+                for each in self.azure.under(scope)
+                if each.id.kind.count("/") == 1 and each.body.get("location")
+            ]
+            found.sort(key=lambda each: each.id.key)
+            access.require(
+                self.azure.reader, caller, "Microsoft.Resources/subscriptions/resources/read", scope
+            )
+        else:
+            self.azure.registry.need(
+                ids.parse(f"{scope or ''}/providers/{kind}/x")
+                if not _builtin(kind)
+                else where_of(kind, scope)
+            )
+            access.require(self.azure.reader, caller, f"{kind}/read", scope or "/")
+            nested = kind.count("/") > 1 or _builtin(kind)
+            found = self.azure.children(scope, kind) if nested else list(self.azure.of_kind(kind, scope))
+        verbs = Verbs(self.azure, self.operations)
+        rows = [verbs.show(each, self.azure) for each in found]
+        return json_response(_page(request, rows))
+
+    async def _operation(self, what: str, operation: str) -> Response:
+        answer = await self.operations.poll(operation)
+        if what == "operationsStatus":
+            headers = {"x-ms-retry-after-ms": _POLL_MILLISECONDS} if answer["status"] == "InProgress" else {}
+            return json_response(answer, headers=headers)
+        if answer["status"] == "InProgress":
+            return Response(
+                202,
+                headers={
+                    "x-ms-retry-after-ms": _POLL_MILLISECONDS,
+                    "Location": f"https://{_HOST}{answer['id']}?api-version=2025-12-01".replace(
+                        "operationsStatus", "operationResults"
+                    ),
+                },
+            )
+        if answer["status"] == "Failed":
+            return json_response({"error": answer["error"]}, 409)
+        return json_response(answer.get("properties") or {}) if answer.get("properties") else Response(200)
+
+    def _require(self, caller: Caller, where: ResourceId, verb: str) -> None:
+        kind = self.azure.registry.get(where.type)
+        access.require(
+            self.azure.reader, caller, f"{kind.arm_type if kind else where.type}/{verb}", where.text
+        )
+
+    def _async_headers(
+        self, request: Request, where: ResourceId, operation: str, *, result: bool = False
+    ) -> dict[str, str]:
+        if not operation:
+            return {}
+        row = self.azure.reader.one("SELECT scope, location FROM operations WHERE id = ?", (operation,))
+        if row is None:
+            return {}
+        base = f"https://{_HOST}{row['scope']}/locations/{row['location']}"
+        query = f"{operation}?api-version={request.query['api-version']}"
+        headers = {
+            "Azure-AsyncOperation": f"{base}/operationsStatus/{query}",
+            "x-ms-retry-after-ms": _POLL_MILLISECONDS,
+            "Retry-After": "1",
+        }
+        if result:
+            headers["Location"] = f"{base}/operationResults/{query}"
+        return headers
+
+
+def where_of(kind: str, scope: str) -> ResourceId:
+    """An id of a resource-manager built-in collection's member, to look its kind up."""
+    return ids.parse(f"{scope}/resourceGroups/x" if kind.endswith("resourceGroups") else "/subscriptions/x")
+
+
+def _builtin(kind: str) -> bool:
+    return kind in ("Microsoft.Resources/resourceGroups", "Microsoft.Resources/subscriptions")
+
+
+def _is_collection(parts: list[str]) -> bool:
+    lowered = [part.lower() for part in parts]
+    if "providers" in lowered:
+        cut = len(lowered) - 1 - lowered[::-1].index("providers")
+        return len(parts[cut + 2 :]) % 2 == 1
+    return len(parts) % 2 == 1
+
+
+def _collection(parts: list[str]) -> tuple[str, str]:
+    """Scope or parent id, and the kind listed; '' for everything in the scope."""
+    lowered = [part.lower() for part in parts]
+    above = "/" + "/".join(parts[:-1]) if len(parts) > 1 else ""
+    if "providers" in lowered:
+        cut = len(lowered) - 1 - lowered[::-1].index("providers")
+        kind = "/".join([parts[cut + 1], *parts[cut + 2 :: 2]])
+        scope = ("/" + "/".join(parts[:cut]) if cut else "") if len(parts) == cut + 3 else above
+        return scope, kind
+    if lowered[-1] == "resources":
+        return above, ""
+    if lowered[-1] == "resourcegroups":
+        return above, "Microsoft.Resources/resourceGroups"
+    if lowered[-1] == "subscriptions":
+        return "", "Microsoft.Resources/subscriptions"
+    raise ArmError(404, "NotFound", f"There is no collection '/{'/'.join(parts)}'.")
+
+
+def _page(request: Request, rows: list[Any]) -> dict[str, Any]:
+    """One page: ``$top`` and ``$skipToken`` as ARM's collections take them."""
+    top, skip = (
+        request.query.get("$top"),
+        int(request.query.get("$skipToken") or request.query.get("$skip") or 0),
+    )
+    if top is None or skip + int(top) >= len(rows):
+        return {"value": rows[skip:]}
+    query = "&".join(
+        f"{key}={value}" for key, value in request.query.items() if key not in ("$skipToken", "$skip")
+    )
+    link = f"https://{_HOST}{request.raw_path}?{query}&$skipToken={skip + int(top)}"
+    return {"value": rows[skip : skip + int(top)], "nextLink": link}
+
+
+def _conditions(request: Request) -> dict[str, str]:
+    return {name: request.headers[name] for name in ("if-match", "if-none-match") if name in request.headers}
+
+
+def _method_not_allowed(request: Request) -> ArmError:
+    return ArmError(405, "MethodNotAllowed", f"{request.method} is not allowed on '{request.path}'.")
+
+
+def _metadata() -> dict[str, Any]:
+    return {
+        "name": "AzureCloud",
+        "portal": "https://portal.azure.com",
+        "resourceManager": f"https://{_HOST}/",
+        "authentication": {
+            "loginEndpoint": "https://login.microsoftonline.com",
+            "audiences": ["https://management.core.windows.net/", f"https://{_HOST}/"],
+            "tenant": "common",
+            "identityProvider": "AAD",
+        },
+        "graphAudience": "https://graph.microsoft.com/",
+        "suffixes": {
+            "storage": "core.windows.net",
+            "keyVaultDns": "vault.azure.net",
+            "acrLoginServer": "azurecr.io",
+        },
+    }

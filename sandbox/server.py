@@ -1,0 +1,147 @@
+"""The gateway process: opens the state, starts the planes, listens on loopback, stops in order."""
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import time
+from pathlib import Path
+
+import uvicorn
+import uvloop
+from uvicorn.server import ServerState
+
+from sandbox import clock
+from sandbox.arm.access import Tokens
+from sandbox.arm.azure import Azure
+from sandbox.arm.operations import Operations
+from sandbox.arm.registry import Registry
+from sandbox.arm.resource import Change
+from sandbox.constants import CLIENT_ID, OBJECT_ID, SUBSCRIPTION_ID
+from sandbox.faults import Faults
+from sandbox.gateway.certs import Authority
+from sandbox.gateway.hosts import Hosts
+from sandbox.gateway.pipeline import Pipeline
+from sandbox.gateway.tunnel import Tunnel
+from sandbox.home import Home
+from sandbox.planes.admin import Admin
+from sandbox.planes.login import hash_secret
+from sandbox.store.db import Store
+from sandbox.work.workshop import Workshop
+
+log = logging.getLogger("sandbox")
+_OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
+
+
+def serve(home: Home, port: int = 0) -> None:
+    """Run the gateway until it is told to stop.
+
+    Args:
+        home: the sandbox's folder.
+        port: loopback port; 0 takes the one used before when it is free, else any free one.
+    """
+    home.make()
+    _log_to(home.logs / "gateway.log")
+    uvloop.run(_serve(home, port))
+
+
+async def _serve(home: Home, port: int) -> None:
+    begun = time.perf_counter()
+    store = Store(home.database)
+    azure = Azure(store, Registry.find(), home)
+    tokens = await Tokens.open(store)
+    operations = Operations(azure)
+    azure.work = Workshop(azure)
+    await _bear(azure, home)
+    hosts = Hosts.find(azure, tokens, operations)
+    faults = Faults(store)
+    for plane in hosts.planes:
+        if isinstance(plane, Admin):
+            plane.faults = faults
+        await plane.start()
+    loop = asyncio.get_running_loop()
+    config = uvicorn.Config(
+        Pipeline(hosts, faults), http="httptools", ws="none", lifespan="off", log_config=None, access_log=False,
+        server_header=False, date_header=False, timeout_keep_alive=120,
+    )  # fmt: skip
+    config.load()
+    state, authority = ServerState(), Authority(home)
+    listener = _listen(home, port)
+    server = await loop.create_server(lambda: Tunnel(config, state, hosts, authority), sock=listener)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    operations.resume()
+    await azure.work.start()
+    for kind in azure.registry:
+        for resource in list(azure.of_kind(kind.arm_type)):
+            if resource.state == "Succeeded":
+                await kind.start(resource, azure)
+    _announce(home, listener.getsockname()[1])
+    log.info("ready on 127.0.0.1:%d after %.2f s", listener.getsockname()[1], time.perf_counter() - begun)
+    await stop.wait()
+    server.close()
+    await operations.stop()
+    for plane in hosts.planes:
+        await plane.stop()
+    await azure.work.stop_all()
+    await store.close()
+    home.server.unlink(missing_ok=True)
+    log.info("stopped")
+
+
+async def _bear(azure: Azure, home: Home) -> None:
+    """What is there from the start: the subscription, and a caller who owns it."""
+    if not home.secret.exists():
+        part = home.secret.with_suffix(".part")
+        part.touch(mode=0o600)
+        part.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+        part.replace(home.secret)
+    secret = home.secret.read_text(encoding="utf-8").strip()
+
+    def write(change: Change) -> None:
+        change.make(f"/subscriptions/{SUBSCRIPTION_ID}", {})
+        change.tx.run(
+            "INSERT OR REPLACE INTO principals VALUES (?,?,?,?,'')",
+            (OBJECT_ID, CLIENT_ID, "sandbox caller", hash_secret(secret)),
+        )
+        change.tx.run(
+            "INSERT OR IGNORE INTO grants VALUES ('sandbox caller', '/', ?, ?)", (OBJECT_ID, _OWNER)
+        )
+
+    await azure.change(OBJECT_ID, write)
+
+
+def _listen(home: Home, port: int) -> socket.socket:
+    last = home.root / "port"
+    wanted = port or (int(last.read_text(encoding="utf-8")) if last.exists() else 0)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", wanted))
+    except OSError as error:
+        if port:
+            raise SystemExit(
+                f"port {port} on 127.0.0.1 cannot be taken ({error.strerror}); choose another with --port, or 0 for any free one"
+            ) from error
+        listener.bind(("127.0.0.1", 0))
+    last.write_text(str(listener.getsockname()[1]), encoding="utf-8")
+    return listener
+
+
+def _announce(home: Home, port: int) -> None:
+    """Say where the gateway is, only once it answers; the file appears whole or not at all."""
+    part = home.server.with_suffix(".part")
+    part.write_text(
+        json.dumps({"pid": os.getpid(), "port": port, "since": clock.timestamp()}), encoding="utf-8"
+    )
+    part.replace(home.server)
+
+
+def _log_to(path: Path) -> None:
+    logging.basicConfig(
+        filename=path, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )

@@ -1,0 +1,31 @@
+"""User-assigned managed identity: a principal that several resources share."""
+
+from sandbox.arm.kind import Kind, Name
+from sandbox.arm.resource import Change, Resource
+from sandbox.arm.verbs import make_principal
+from sandbox.constants import TENANT_ID
+
+
+class UserAssignedIdentity(Kind):
+    """``Microsoft.ManagedIdentity/userAssignedIdentities``."""
+
+    arm_type = "Microsoft.ManagedIdentity/userAssignedIdentities"
+    level = "enforced"
+    name = Name(
+        r"[A-Za-z0-9][-\w]{2,127}",
+        "3-128 letters, digits, hyphens or underscores, starting with a letter or digit",
+    )
+    tracked = True
+    provisioning = False
+
+    def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
+        """The principal is made once and kept."""
+        if old:
+            ids = (old["properties.principalId"], old["properties.clientId"])
+        else:
+            ids = make_principal(change, new, new.name)
+        new.properties.update(principalId=ids[0], clientId=ids[1], tenantId=TENANT_ID)
+
+    def removed(self, me: Resource, change: Change) -> None:
+        """The principal goes with it."""
+        change.tx.run("DELETE FROM principals WHERE resource = ?", (me.id.key,))
