@@ -1,0 +1,67 @@
+"""Key vault of the workspace, opened by roles only.
+
+Not here: secrets. The platform stores none; Azure ML keeps its own there.
+"""
+
+from dataclasses import dataclass, field
+
+import pulumi
+from pulumi_azure_native import keyvault
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyVaultArgs:
+    """Inputs of the key vault.
+
+    Attributes:
+        vault_name: physical name, 3-24 letters, digits and hyphens. A new value replaces the vault; the old
+            name stays taken while the deleted vault can be recovered.
+        tenant_id: directory whose identities may enter.
+        soft_delete_days: days (7-90) a deleted vault can be recovered; Azure fixes it at creation.
+        purge_protection: nobody can end those days early. Azure never lets this be turned off.
+
+    Raises:
+        ValueError: names the field, the value and the accepted range.
+    """
+
+    resource_group_name: pulumi.Input[str]
+    vault_name: str
+    location: str
+    tenant_id: pulumi.Input[str]
+    soft_delete_days: int
+    purge_protection: bool
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 7 <= self.soft_delete_days <= 90:
+            raise ValueError(f"soft_delete_days={self.soft_delete_days}: want 7 to 90")
+
+
+class KeyVault(pulumi.ComponentResource):
+    """Creates one ``vaults`` with role-based access.
+
+    Outputs: ``vault_id``.
+    """
+
+    def __init__(self, name: str, args: KeyVaultArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("mlops:azure:KeyVault", name, None, opts)
+        vault = keyvault.Vault(
+            f"{name}-vault",
+            vault_name=args.vault_name,
+            resource_group_name=args.resource_group_name,
+            location=args.location,
+            properties=keyvault.VaultPropertiesArgs(
+                tenant_id=args.tenant_id,
+                sku=keyvault.SkuArgs(family="A", name=keyvault.SkuName.STANDARD),
+                enable_rbac_authorization=True,
+                enable_soft_delete=True,
+                soft_delete_retention_in_days=args.soft_delete_days,
+                # Azure refuses an explicit false: purge protection is on or not mentioned.
+                enable_purge_protection=True if args.purge_protection else None,
+            ),
+            tags=args.tags,
+            # Fixed physical name: the old vault must go before its successor can take it.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        self.vault_id: pulumi.Output[str] = vault.id
+        self.register_outputs({"vault_id": self.vault_id})
