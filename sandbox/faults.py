@@ -10,18 +10,19 @@ import os
 import re
 import signal
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sandbox.arm.errors import ArmError
 from sandbox.gateway.http import Request, Response, Send
-from sandbox.store.db import Store
+from sandbox.store.db import Store, Tx
 
 _FIELDS = {"method", "host", "path"}
 _ACTS = {"pass", "status", "delay", "reset", "half", "crash"}
 
 
 @dataclass
-class Broken(Exception):
+class BrokenError(Exception):
     """The connection ends here, after `sent` bytes of an answer."""
 
     half: bool
@@ -29,9 +30,7 @@ class Broken(Exception):
     async def end(self, request: Request, send: Send) -> None:
         """Cut the connection, after half an answer if so asked."""
         if self.half:
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]}
-            )
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
             await send({"type": "http.response.body", "body": b'{"half": ', "more_body": True})
         if request.protocol is not None and request.protocol.transport is not None:
             request.protocol.transport.abort()
@@ -69,9 +68,14 @@ class Faults:
     def receipts(self) -> list[dict[str, Any]]:
         """Each script with how many of its steps have fired."""
         return [
-            {"id": row["id"], "match": json.loads(row["match"]), "steps": len(json.loads(row["script"])), "fired": row["fired"]}
+            {
+                "id": row["id"],
+                "match": json.loads(row["match"]),
+                "steps": len(json.loads(row["script"])),
+                "fired": row["fired"],
+            }
             for row in self._store.all("SELECT * FROM faults ORDER BY id")
-        ]  # fmt: skip
+        ]
 
     async def strike(self, request: Request) -> Response | None:
         """What the scripts have planned for this request, or None to serve it."""
@@ -81,9 +85,7 @@ class Faults:
             ):
                 continue
             self._armed[position] = (number, match, script, fired + 1)
-            await self._store.write(
-                lambda tx, n=number: tx.run("UPDATE faults SET fired = fired + 1 WHERE id = ?", (n,))
-            )
+            await self._store.write(partial(_count, number))
             return await _act(script[fired])
         return None
 
@@ -91,15 +93,16 @@ class Faults:
         self._armed = [
             (
                 row["id"],
-                {
-                    field: re.compile(pattern, re.IGNORECASE)
-                    for field, pattern in json.loads(row["match"]).items()
-                },
+                {field: re.compile(pattern, re.IGNORECASE) for field, pattern in json.loads(row["match"]).items()},
                 json.loads(row["script"]),
                 row["fired"],
             )
             for row in self._store.all("SELECT * FROM faults ORDER BY id")
         ]
+
+
+def _count(number: int, tx: Tx) -> None:
+    tx.run("UPDATE faults SET fired = fired + 1 WHERE id = ?", (number,))
 
 
 def _check(match: dict[str, str], script: list[dict[str, Any]]) -> None:
@@ -114,9 +117,7 @@ def _check(match: dict[str, str], script: list[dict[str, Any]]) -> None:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise ArmError(
-                400, "BadFault", f"{field}={pattern!r} is no regular expression: {error}."
-            ) from error
+            raise ArmError(400, "BadFault", f"{field}={pattern!r} is no regular expression: {error}.") from error
 
 
 async def _act(step: dict[str, Any]) -> Response | None:
@@ -124,15 +125,13 @@ async def _act(step: dict[str, Any]) -> Response | None:
     if act == "delay":
         await asyncio.sleep(float(value))
     elif act == "reset":
-        raise Broken(half=False)
+        raise BrokenError(half=False)
     elif act == "half":
-        raise Broken(half=True)
+        raise BrokenError(half=True)
     elif act == "crash":
         os.kill(os.getpid(), signal.SIGKILL)
     elif act == "status":
         headers = {"Retry-After": "1"} if value in (429, 503) else {}
         error = ArmError(value, "FaultOnDemand", f"A fault script answers {value} here.")
-        return Response(
-            value, error.json(), {"content-type": "application/json", "x-sandbox-fault": "1", **headers}
-        )
+        return Response(value, error.json(), {"content-type": "application/json", "x-sandbox-fault": "1", **headers})
     return None

@@ -48,7 +48,7 @@ def running(home: Home) -> Running | None:
 
 def ask(server: Running, method: str, path: str, body: object = None, secret: str = "") -> Any:
     """Call the sandbox's own address directly, never through a proxy."""
-    request = urllib.request.Request(  # noqa: S310 - always http on loopback
+    request = urllib.request.Request(
         f"http://127.0.0.1:{server.port}{path}",
         data=None if body is None else json.dumps(body).encode(),
         method=method,
@@ -80,9 +80,7 @@ def ensure(home: Home, port: int = 0) -> tuple[Running, bool]:
         if found := running(home):
             return found, True
         if process.poll() is not None:
-            raise LaunchError(
-                f"the sandbox's gateway ended with exit code {process.returncode}:\n{_tail(home)}"
-            )
+            raise LaunchError(f"the sandbox's gateway ended with exit code {process.returncode}:\n{_tail(home)}")
         time.sleep(0.05)
     process.kill()
     raise LaunchError(f"the sandbox's gateway did not answer within {START_SECONDS} s:\n{_tail(home)}")

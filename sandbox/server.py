@@ -20,6 +20,7 @@ from sandbox.arm.azure import Azure
 from sandbox.arm.operations import Operations
 from sandbox.arm.registry import Registry
 from sandbox.arm.resource import Change
+from sandbox.arm.schema import Schema
 from sandbox.constants import CLIENT_ID, OBJECT_ID, SUBSCRIPTION_ID
 from sandbox.faults import Faults
 from sandbox.gateway.certs import Authority
@@ -51,7 +52,7 @@ def serve(home: Home, port: int = 0) -> None:
 async def _serve(home: Home, port: int) -> None:
     begun = time.perf_counter()
     store = Store(home.database)
-    azure = Azure(store, Registry.find(), home)
+    azure = Azure(store, Registry.find(Schema(home.cache)), home)
     tokens = await Tokens.open(store)
     operations = Operations(azure)
     azure.work = Workshop(azure)
@@ -108,9 +109,7 @@ async def _bear(azure: Azure, home: Home) -> None:
             "INSERT OR REPLACE INTO principals VALUES (?,?,?,?,'')",
             (OBJECT_ID, CLIENT_ID, "sandbox caller", hash_secret(secret)),
         )
-        change.tx.run(
-            "INSERT OR IGNORE INTO grants VALUES ('sandbox caller', '/', ?, ?)", (OBJECT_ID, _OWNER)
-        )
+        change.tx.run("INSERT OR IGNORE INTO grants VALUES ('sandbox caller', '/', ?, ?)", (OBJECT_ID, _OWNER))
 
     await azure.change(OBJECT_ID, write)
 
@@ -125,7 +124,8 @@ def _listen(home: Home, port: int) -> socket.socket:
     except OSError as error:
         if port:
             raise SystemExit(
-                f"port {port} on 127.0.0.1 cannot be taken ({error.strerror}); choose another with --port, or 0 for any free one"
+                f"port {port} on 127.0.0.1 cannot be taken ({error.strerror}); "
+                "choose another with --port, or 0 for any free one"
             ) from error
         listener.bind(("127.0.0.1", 0))
     last.write_text(str(listener.getsockname()[1]), encoding="utf-8")
@@ -135,13 +135,9 @@ def _listen(home: Home, port: int) -> socket.socket:
 def _announce(home: Home, port: int) -> None:
     """Say where the gateway is, only once it answers; the file appears whole or not at all."""
     part = home.server.with_suffix(".part")
-    part.write_text(
-        json.dumps({"pid": os.getpid(), "port": port, "since": clock.timestamp()}), encoding="utf-8"
-    )
+    part.write_text(json.dumps({"pid": os.getpid(), "port": port, "since": clock.timestamp()}), encoding="utf-8")
     part.replace(home.server)
 
 
 def _log_to(path: Path) -> None:
-    logging.basicConfig(
-        filename=path, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    logging.basicConfig(filename=path, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -70,9 +70,7 @@ class Tokens:
         """
         scheme, _, token = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise _unauthorized(
-                "AuthenticationFailed", "The 'Authorization' header is missing or not a bearer token."
-            )
+            raise _unauthorized("AuthenticationFailed", "The 'Authorization' header is missing or not a bearer token.")
         caller = self._read(token)
         if caller.expires <= time.time():
             raise _unauthorized("ExpiredAuthenticationToken", "The access token has expired.")
@@ -90,9 +88,7 @@ class Tokens:
                 options={"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
             )  # fmt: skip
         except jwt.PyJWTError as error:
-            raise _unauthorized(
-                "InvalidAuthenticationToken", f"The access token is not valid: {error}."
-            ) from error
+            raise _unauthorized("InvalidAuthenticationToken", f"The access token is not valid: {error}.") from error
         return Caller(claims["oid"], claims["appid"], str(claims["aud"]).rstrip("/"), float(claims["exp"]))
 
 

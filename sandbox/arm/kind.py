@@ -22,7 +22,7 @@ __all__ = ["Kind", "Name", "Ref", "Refusal", "SoftDelete", "action"]
 Level = Literal["runs", "enforced", "recorded"]
 Body = dict[str, Any]
 Refusal = ArmError
-_Action = Callable[..., "Body | list[Any] | None | Awaitable[Body | None]"]
+_Action = Callable[..., "Body | list[Any] | Awaitable[Body | None] | None"]
 F = TypeVar("F", bound=_Action)
 
 

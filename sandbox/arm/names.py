@@ -30,9 +30,7 @@ class Name:
             ArmError: 400 InvalidResourceName, with the rule.
         """
         if not re.fullmatch(self.pattern, name):
-            raise ArmError(
-                400, "InvalidResourceName", f"'{name}' is not a valid name for {kind}: want {self.says}."
-            )
+            raise ArmError(400, "InvalidResourceName", f"'{name}' is not a valid name for {kind}: want {self.says}.")
 
 
 ANY_NAME = Name(r"[^<>%&:\\?/#\s][^<>%&\\?/#]{0,259}", "1-260 characters without <>%&\\?/#")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from datetime import datetime
 from typing import Any
 
 from sandbox import clock
@@ -37,15 +38,12 @@ class Operations:
         """Write the row of a new operation in the transaction that accepts the request; returns its id."""
         operation = clock.new_id()
         namespace = me.id.type.split("/")[0]
-        scope = (
-            f"/subscriptions/{me.id.subscription}/providers/{namespace}"
-            if me.id.subscription
-            else f"/providers/{namespace}"
-        )
+        above = f"/subscriptions/{me.id.subscription}" if me.id.subscription else ""
+        row = (operation, me.id.key, verb, me.generation, f"{above}/providers/{namespace}")
         change.tx.run(
             "INSERT INTO operations VALUES (?,?,?,?,'InProgress',NULL,NULL,?,?,0,?,?,NULL)",
-            (operation, me.id.key, verb, me.generation, scope, me.get("location", "global"), self.pace(), clock.timestamp()),
-        )  # fmt: skip
+            (*row, me.get("location", "global"), self.pace(), clock.timestamp()),
+        )
         return operation
 
     def launch(self, operation: str) -> None:
@@ -136,7 +134,7 @@ class Operations:
     async def _wait(self, operation: str, pace: str, started: str) -> None:
         how, _, amount = pace.partition(":")
         if how == "seconds":
-            begun = clock.datetime.strptime(started, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=clock.UTC)
+            begun = datetime.fromisoformat(started)
             await asyncio.sleep(max(0.0, float(amount) - (clock.now() - begun).total_seconds()))
         while how == "polls":
             event = self._polled.setdefault(operation, asyncio.Event())
@@ -193,9 +191,7 @@ def erase_tree(change: Change, me: Resource) -> None:
         for resource in [*below, me]:
             change.erase(resource)
         for row in scope_held:
-            change.tx.run(
-                "INSERT OR REPLACE INTO names VALUES (?,?,?)", (row["scope"], row["name"], me.id.key)
-            )
+            change.tx.run("INSERT OR REPLACE INTO names VALUES (?,?,?)", (row["scope"], row["name"], me.id.key))
         return
     for resource in [*below, me]:
         nested = change.registry.need(resource.id)

@@ -131,9 +131,7 @@ class View:
 
     def get(self, resource_id: str) -> Resource | None:
         """The resource with this id, or None."""
-        row = self.reader.one(
-            "SELECT * FROM resources WHERE key = ?", (resource_id.strip().lower().rstrip("/"),)
-        )
+        row = self.reader.one("SELECT * FROM resources WHERE key = ?", (resource_id.strip().lower().rstrip("/"),))
         return from_row(row) if row else None
 
     def need(self, resource_id: str) -> Resource:
@@ -171,8 +169,15 @@ class View:
     def of_kind(self, kind: str, scope: str = "") -> Iterator[Resource]:
         """Every resource of a kind, wherever it stands below `scope`."""
         rows = self.reader.all("SELECT * FROM resources WHERE kind = ? ORDER BY key", (kind.lower(),))
-        prefix = scope.lower()
+        prefix = scope.lower() + "/"
         return (from_row(row) for row in rows if row["key"].startswith(prefix))
+
+    def listing(self, scope: str, kind: str) -> list[Resource]:
+        """What a collection shows: children of a resource, or everything of the kind below a group or subscription."""
+        found = self.children(scope, kind)
+        above = self.get(scope) if scope else None
+        nested = above is not None and kind.lower().startswith(above.id.kind + "/")
+        return found if nested else list(self.of_kind(kind, scope))
 
     def named(self, scope: str, name: str) -> Resource | None:
         """The live resource that holds a name in an Azure-wide scope, such as ('storage', 'stmlops')."""

@@ -47,9 +47,7 @@ ROLES: dict[str, Role] = {
         "Contributor", ("*",), ("Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write")
     ),
     "acdd72a7-3385-48ef-bd42-f606fba81ae7": Role("Reader", ("*/read",)),
-    "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9": Role(
-        "User Access Administrator", ("*/read", "Microsoft.Authorization/*")
-    ),
+    "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9": Role("User Access Administrator", ("*/read", "Microsoft.Authorization/*")),
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": Role(
         "Storage Blob Data Contributor",
         (
@@ -93,9 +91,7 @@ ROLES: dict[str, Role] = {
             "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
         ),
     ),  # fmt: skip
-    "7f951dda-4ed3-4680-a7ca-43fe172d538d": Role(
-        "AcrPull", ("Microsoft.ContainerRegistry/registries/pull/read",)
-    ),
+    "7f951dda-4ed3-4680-a7ca-43fe172d538d": Role("AcrPull", ("Microsoft.ContainerRegistry/registries/pull/read",)),
     "8311e382-0749-4cb8-b61a-304f252e45ec": Role(
         "AcrPush",
         (
@@ -137,9 +133,7 @@ ROLES: dict[str, Role] = {
             "Microsoft.MachineLearningServices/registries/assets/*",
         ),
     ),
-    "635dd51f-9968-44d3-b7fb-6d9a6bd613ae": Role(
-        "AzureML Metrics Writer (preview)", (f"{_ML}metrics/*/write",)
-    ),
+    "635dd51f-9968-44d3-b7fb-6d9a6bd613ae": Role("AzureML Metrics Writer (preview)", (f"{_ML}metrics/*/write",)),
     "f1a07417-d97a-45cb-824c-7a7467783830": Role(
         "Managed Identity Operator",
         (

@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 from sandbox import clock
-from sandbox.arm import schema
 from sandbox.arm.azure import Azure
 from sandbox.arm.errors import ArmError, not_found, parent_not_found
 from sandbox.arm.ids import ResourceId
 from sandbox.arm.kind import Kind
 from sandbox.arm.operations import Operations, erase_tree, state_during
 from sandbox.arm.resource import Change, Resource, View, drop, from_row, look, merge, overlay, place, present
+from sandbox.arm.schema import Schema
 from sandbox.constants import TENANT_ID
 
 Body = dict[str, Any]
@@ -121,18 +121,16 @@ class Verbs:
         kind = self._azure.registry.need(where)
         method = kind.actions().get(name.lower())
         if method is None:
+            known = ", ".join(sorted(kind.actions())) or "none"
             raise ArmError(
-                404, "InvalidResourceAction",
-                f"'{name}' is no action of {kind.arm_type}; the sandbox has: {', '.join(sorted(kind.actions())) or 'none'}.",
-            )  # fmt: skip
+                404, "InvalidResourceAction", f"'{name}' is no action of {kind.arm_type}; the sandbox has: {known}."
+            )
         me = await self.get(where)
         answer = method(me, body, self._azure)
         return await answer if inspect.isawaitable(answer) else answer
 
 
-def accept(
-    kind: Kind, where: ResourceId, body: Body, old: Resource | None, change: Change, *, patch: bool
-) -> Resource:
+def accept(kind: Kind, where: ResourceId, body: Body, old: Resource | None, change: Change, *, patch: bool) -> Resource:
     """The resource that a PUT or PATCH asks for, after every rule that is the same for all kinds and the kind's own.
 
     Raises:
@@ -141,13 +139,7 @@ def accept(
     body = _readable(body)
     for path in ("id", "name", "type", "systemData", "etag", "properties.provisioningState"):
         drop(body, path)
-    failures = schema.check_body(kind.arm_type, body, extra=kind.extra)
-    if failures:
-        raise ArmError(
-            400, "InvalidRequestContent",
-            f"The request content for {kind.arm_type} '{where.name}' was invalid: "
-            + "; ".join(f"{path}: {why}" for path, why in failures),
-        )  # fmt: skip
+    _shape(kind, where, body, change.registry.schema, patch=patch)
     if patch and old:
         body = merge(copy.deepcopy(old.body), body)
     new = (
@@ -171,6 +163,30 @@ def accept(
     return new
 
 
+def _shape(kind: Kind, where: ResourceId, body: Body, schema: Schema, *, patch: bool) -> None:
+    """Hold the body against the type's own properties; what only Azure sets is left out, as ARM leaves it out.
+
+    Raises:
+        ArmError: 400 InvalidRequestContent, with every property that is wrong.
+    """
+    wrong = []
+    for failure in schema.check_body(kind.arm_type, body):
+        if failure.rule == "read-only":
+            drop(body, failure.path)
+        elif not (patch and failure.rule == "missing-required") and not _extra(kind, failure.path):
+            wrong.append(f"{failure.path}: {failure.reason}")
+    if wrong:
+        raise ArmError(
+            400,
+            "InvalidRequestContent",
+            f"The request content for {kind.arm_type} '{where.name}' was invalid: {'; '.join(wrong)}",
+        )
+
+
+def _extra(kind: Kind, path: str) -> bool:
+    return any(path == extra or path.startswith(f"{extra}.") for extra in kind.extra)
+
+
 def _readable(body: object) -> Body:
     if not isinstance(body, dict):
         raise ArmError(
@@ -185,9 +201,7 @@ def _need_group(where: ResourceId, view: View) -> None:
     if where.group and where.kind.count("/") and not where.kind.endswith("/resourcegroups"):
         group = f"/subscriptions/{where.subscription}/resourceGroups/{where.group}"
         if view.get(group) is None:
-            raise ArmError(
-                404, "ResourceGroupNotFound", f"Resource group '{where.group}' could not be found."
-            )
+            raise ArmError(404, "ResourceGroupNotFound", f"Resource group '{where.group}' could not be found.")
 
 
 def _admit(kind: Kind, new: Resource, change: Change) -> None:
@@ -223,9 +237,7 @@ def _location(kind: Kind, new: Resource, old: Resource | None) -> None:
         return
     location = new.body.get("location")
     if not location:
-        raise ArmError(
-            400, "LocationRequired", f"The location property is required for {kind.arm_type} '{new.name}'."
-        )
+        raise ArmError(400, "LocationRequired", f"The location property is required for {kind.arm_type} '{new.name}'.")
     new.body["location"] = str(location).replace(" ", "").lower()
     if old and old.get("location") != new.body["location"]:
         raise ArmError(

@@ -58,9 +58,7 @@ class Hosts:
             for pattern in plane.hosts:
                 shape = re.sub(r"\{\w+\}", "{}", pattern)
                 if other := claimed.get(shape):
-                    raise RuntimeError(
-                        f"{pattern} is claimed by {type(other).__name__} and {type(plane).__name__}"
-                    )
+                    raise RuntimeError(f"{pattern} is claimed by {type(other).__name__} and {type(plane).__name__}")
                 claimed[shape] = plane
                 expression = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^.]+)", re.escape(pattern))
                 self._patterns.append((re.compile(expression), plane))
@@ -84,11 +82,7 @@ class Hosts:
             if len(self._known) > 4096:
                 self._known.clear()
             self._known[host] = next(
-                (
-                    (plane, found.groupdict())
-                    for pattern, plane in self._patterns
-                    if (found := pattern.fullmatch(host))
-                ),
+                ((plane, found.groupdict()) for pattern, plane in self._patterns if (found := pattern.fullmatch(host))),
                 None,
             )
         return self._known[host]

@@ -32,9 +32,7 @@ class Request:
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         }
         self.host = self.headers.get("host", "").partition(":")[0].lower()
-        self.query: dict[str, str] = dict(
-            parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        )
+        self.query: dict[str, str] = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         self.protocol = scope.get("state", {}).get("protocol")
         self._receive = receive
         self._body: bytes | None = None
@@ -72,9 +70,7 @@ class Request:
         try:
             return json.loads(body)
         except ValueError as error:
-            raise ArmError(
-                400, "InvalidRequestContent", f"The request content is not valid JSON: {error}."
-            ) from error
+            raise ArmError(400, "InvalidRequestContent", f"The request content is not valid JSON: {error}.") from error
 
 
 @dataclass
@@ -94,19 +90,13 @@ class Response:
     async def send(self, send: Send, *, head_only: bool = False) -> None:
         """Write it out."""
         headers = {name.lower(): value for name, value in self.headers.items()}
-        if (
-            isinstance(self.body, bytes)
-            and self.status != 204
-            and not (head_only and "content-length" in headers)
-        ):
+        if isinstance(self.body, bytes) and self.status != 204 and not (head_only and "content-length" in headers):
             headers["content-length"] = str(len(self.body))
         await send(
             {
                 "type": "http.response.start",
                 "status": self.status,
-                "headers": [
-                    (name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()
-                ],
+                "headers": [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()],
             }
         )
         if isinstance(self.body, bytes):

@@ -5,7 +5,7 @@ import time
 
 from sandbox import clock
 from sandbox.arm.errors import ArmError
-from sandbox.faults import Broken, Faults
+from sandbox.faults import BrokenError, Faults
 from sandbox.gateway.hosts import Hosts, Plane
 from sandbox.gateway.http import Receive, Request, Response, Scope, Send, json_response
 
@@ -28,7 +28,7 @@ class Pipeline:
         identity = clock.new_id()
         try:
             response = await self._answer(request)
-        except Broken as broken:
+        except BrokenError as broken:
             log.info("%s %s%s broken off on demand", request.method, request.host, request.path)
             await broken.end(request, send)
             return
@@ -44,9 +44,7 @@ class Pipeline:
         response.headers.setdefault("date", clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT"))
         await response.send(send, head_only=request.method == "HEAD")
         milliseconds = (time.perf_counter() - begun) * 1000
-        log.info(
-            "%s %s%s %d %.1f ms", request.method, request.host, request.path, response.status, milliseconds
-        )
+        log.info("%s %s%s %d %.1f ms", request.method, request.host, request.path, response.status, milliseconds)
 
     async def _answer(self, request: Request) -> Response:
         found = self._hosts.match(request.host)
@@ -68,7 +66,7 @@ class Pipeline:
             return await plane.handle(request, names)
         except ArmError as error:
             return plane.refuse(error)
-        except (Broken, ConnectionResetError):
+        except (BrokenError, ConnectionResetError):
             raise
         except Exception as error:
             log.exception("%s %s%s failed", request.method, request.host, request.path)
@@ -78,14 +76,10 @@ class Pipeline:
 def _guard(request: Request) -> None:
     """Loopback alone does not stop a web page in a browser on this machine: it names its origin, no client does."""
     if "origin" in request.headers:
-        raise ArmError(
-            403, "OriginNotAllowed", f"Requests from a web page ({request.headers['origin']}) are refused."
-        )
+        raise ArmError(403, "OriginNotAllowed", f"Requests from a web page ({request.headers['origin']}) are refused.")
 
 
 def _failed(plane: Plane, error: Exception) -> Response:
     return plane.refuse(
-        ArmError(
-            500, "InternalServerError", f"The sandbox failed: {type(error).__name__}; see the gateway's log."
-        )
+        ArmError(500, "InternalServerError", f"The sandbox failed: {type(error).__name__}; see the gateway's log.")
     )

@@ -115,5 +115,5 @@ def _refusal(host: str) -> bytes:
             }
         }
     ).encode()
-    head = f"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    return head.encode() + body
+    lines = ("HTTP/1.1 403 Forbidden", "Content-Type: application/json", f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body

@@ -34,9 +34,7 @@ class Admin(Plane):
                 return json_response({"value": self.faults.receipts()})
             case "POST", "/faults":
                 body = await request.json() or {}
-                return json_response(
-                    {"id": await self.faults.arm(body.get("match", {}), body.get("script", []))}, 201
-                )
+                return json_response({"id": await self.faults.arm(body.get("match", {}), body.get("script", []))}, 201)
             case "DELETE", "/faults":
                 await self.faults.clear()
                 return Response(204)
@@ -48,9 +46,7 @@ class Admin(Plane):
                 return Response(204)
             case "POST", "/mutate":
                 body = await request.json() or {}
-                await mutate(
-                    self.azure, body.get("id", ""), body.get("set", {}), delete=bool(body.get("delete"))
-                )
+                await mutate(self.azure, body.get("id", ""), body.get("set", {}), delete=bool(body.get("delete")))
                 return Response(204)
             case "POST", "/stop":
                 asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)

@@ -27,9 +27,9 @@ class Login(Plane):
             return json_response(_instance())
         if path.endswith("/.well-known/openid-configuration"):
             return json_response(_configuration())
-        if path.endswith("/discovery/v2.0/keys") or path.endswith("/discovery/keys"):
+        if path.endswith(("/discovery/v2.0/keys", "/discovery/keys")):
             return json_response({"keys": []})
-        if path.endswith("/oauth2/v2.0/token") or path.endswith("/oauth2/token"):
+        if path.endswith(("/oauth2/v2.0/token", "/oauth2/token")):
             if path.strip("/").split("/")[0] != TENANT_ID:
                 raise ArmError(
                     400,
@@ -37,9 +37,7 @@ class Login(Plane):
                     f"AADSTS90002: Tenant '{path.strip('/').split('/')[0]}' not found.",
                 )
             return await self._token(request)
-        raise ArmError(
-            404, "not_found", f"{request.method} {request.path} is not served by the sandbox's sign-in."
-        )
+        raise ArmError(404, "not_found", f"{request.method} {request.path} is not served by the sandbox's sign-in.")
 
     def refuse(self, error: ArmError) -> Response:
         """OAuth's error shape."""
@@ -54,9 +52,7 @@ class Login(Plane):
                 f"AADSTS70003: grant_type '{form.get('grant_type')}' is not supported; the sandbox signs in "
                 "applications with client_credentials.",
             )  # fmt: skip
-        row = self.azure.reader.one(
-            "SELECT * FROM principals WHERE client_id = ?", (form.get("client_id", ""),)
-        )
+        row = self.azure.reader.one("SELECT * FROM principals WHERE client_id = ?", (form.get("client_id", ""),))
         if row is None:
             raise ArmError(
                 400,

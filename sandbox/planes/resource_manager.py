@@ -82,31 +82,16 @@ class ResourceManager(Plane):
         """A collection: of a kind below a parent, of a kind in a whole scope, or of everything in a scope."""
         scope, kind = _collection(parts)
         if scope:
-            where = ids.parse(scope)
             self.azure.need(scope)
-        found: list[Resource]
         if kind == "":
-            found = [
-                each
-                for each in self.azure.under(scope)
-                if each.id.kind.count("/") == 1 and each.body.get("location")
-            ]
-            found.sort(key=lambda each: each.id.key)
-            access.require(
-                self.azure.reader, caller, "Microsoft.Resources/subscriptions/resources/read", scope
-            )
+            access.require(self.azure.reader, caller, "Microsoft.Resources/subscriptions/resources/read", scope)
+            found = [each for each in reversed(self.azure.under(scope)) if _top_level(each)]
         else:
-            self.azure.registry.need(
-                ids.parse(f"{scope or ''}/providers/{kind}/x")
-                if not _builtin(kind)
-                else where_of(kind, scope)
-            )
+            kind = self.azure.registry.need_type(kind).arm_type
             access.require(self.azure.reader, caller, f"{kind}/read", scope or "/")
-            nested = kind.count("/") > 1 or _builtin(kind)
-            found = self.azure.children(scope, kind) if nested else list(self.azure.of_kind(kind, scope))
+            found = self.azure.listing(scope, kind)
         verbs = Verbs(self.azure, self.operations)
-        rows = [verbs.show(each, self.azure) for each in found]
-        return json_response(_page(request, rows))
+        return json_response(_page(request, [verbs.show(each, self.azure) for each in found]))
 
     async def _operation(self, what: str, operation: str) -> Response:
         answer = await self.operations.poll(operation)
@@ -129,9 +114,7 @@ class ResourceManager(Plane):
 
     def _require(self, caller: Caller, where: ResourceId, verb: str) -> None:
         kind = self.azure.registry.get(where.type)
-        access.require(
-            self.azure.reader, caller, f"{kind.arm_type if kind else where.type}/{verb}", where.text
-        )
+        access.require(self.azure.reader, caller, f"{kind.arm_type if kind else where.type}/{verb}", where.text)
 
     def _async_headers(
         self, request: Request, where: ResourceId, operation: str, *, result: bool = False
@@ -153,13 +136,9 @@ class ResourceManager(Plane):
         return headers
 
 
-def where_of(kind: str, scope: str) -> ResourceId:
-    """An id of a resource-manager built-in collection's member, to look its kind up."""
-    return ids.parse(f"{scope}/resourceGroups/x" if kind.endswith("resourceGroups") else "/subscriptions/x")
-
-
-def _builtin(kind: str) -> bool:
-    return kind in ("Microsoft.Resources/resourceGroups", "Microsoft.Resources/subscriptions")
+def _top_level(me: Resource) -> bool:
+    """What the collection of all resources of a scope shows: tracked ones that are in no other resource."""
+    return me.id.kind.count("/") == 1 and bool(me.body.get("location")) and bool(me.id.group)
 
 
 def _is_collection(parts: list[str]) -> bool:
@@ -196,9 +175,7 @@ def _page(request: Request, rows: list[Any]) -> dict[str, Any]:
     )
     if top is None or skip + int(top) >= len(rows):
         return {"value": rows[skip:]}
-    query = "&".join(
-        f"{key}={value}" for key, value in request.query.items() if key not in ("$skipToken", "$skip")
-    )
+    query = "&".join(f"{key}={value}" for key, value in request.query.items() if key not in ("$skipToken", "$skip"))
     link = f"https://{_HOST}{request.raw_path}?{query}&$skipToken={skip + int(top)}"
     return {"value": rows[skip : skip + int(top)], "nextLink": link}
 

@@ -5,16 +5,38 @@ once for all writes that arrived while the one before was being paid (group comm
 """
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sandbox.store.migrate import prepare
 
 T = TypeVar("T")
 Params = Sequence[object]
+_Wanted = tuple[Callable[["Tx"], object], asyncio.Future[object]]
+# SQLite reports a full disk as such, and a limit on a file's size as a failed write.
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+class DiskFullError(Exception):
+    """A write that did not fit; nothing of it was kept, and what was there before is as it was.
+
+    Args:
+        path: the file that could not grow.
+        needed: bytes that the write wanted, at least.
+    """
+
+    def __init__(self, path: Path, needed: int) -> None:
+        disk = os.statvfs(path.parent)
+        super().__init__(
+            f"{path}: no room for at least {needed} more bytes ({disk.f_bavail * disk.f_frsize} free in "
+            f"{path.parent}). Nothing was changed; free some space there and repeat the request."
+        )
+        self.path = path
+        self.needed = needed
 
 
 class Reader:
@@ -34,10 +56,19 @@ class Reader:
 
 
 class Tx(Reader):
-    """A transaction in progress: it reads its own writes."""
+    """A transaction in progress: it reads its own writes.
+
+    Attributes:
+        written: what its statements were given, to say how much room they wanted when there was none.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self.written: list[Params] = []
 
     def run(self, sql: str, params: Params = ()) -> int:
         """Execute one statement; returns the number of rows it changed."""
+        self.written.append(params)
         return self._connection.execute(sql, params).rowcount
 
 
@@ -56,7 +87,7 @@ class Store(Reader):
         self._reading = _connect(path)
         self._writing = _connect(path)
         super().__init__(self._reading)
-        self._queue: list[tuple[Callable[[Tx], object], asyncio.Future[object]]] = []
+        self._queue: list[_Wanted] = []
         self._flusher: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self.path = path
@@ -72,7 +103,7 @@ class Store(Reader):
         self._queue.append((change, future))
         if self._flusher is None:
             self._flusher = loop.create_task(self._flush())
-        return await asyncio.shield(future)  # type: ignore[return-value]
+        return cast(T, await asyncio.shield(future))
 
     async def close(self) -> None:
         """Wait for writes under way, then let go of the file."""
@@ -83,33 +114,50 @@ class Store(Reader):
         self._writing.close()
 
     async def _flush(self) -> None:
+        batch: list[_Wanted] = []
         try:
             while self._queue:
                 await self._begin()
                 batch, self._queue = self._queue, []
-                done = [(future, *self._apply(change)) for change, future in batch]
-                await self._in_thread("COMMIT")
-                for future, value, error in done:
-                    if future.cancelled():
-                        continue
-                    if error is None:
-                        future.set_result(value)
-                    else:
-                        future.set_exception(error)
-        except sqlite3.Error as error:
-            self._fail(error)
+                await self._commit(batch)
+        except Exception as error:  # noqa: BLE001 - handed to everybody who waits for a write
+            self._fail([*batch, *self._queue], error)
+            self._queue = []
         finally:
             self._flusher = None
 
-    def _apply(self, change: Callable[[Tx], object]) -> tuple[object, Exception | None]:
-        self._writing.execute("SAVEPOINT one")
+    async def _commit(self, batch: list[_Wanted]) -> None:
+        """Apply the changes one by one, commit them together, then tell each that asked."""
+        written: list[Params] = []
         try:
-            value = change(Tx(self._writing))
-        except Exception as error:  # noqa: BLE001 - handed to whoever asked for the write
+            done = [(future, *self._apply(change, written)) for change, future in batch]
+            await self._in_thread("COMMIT")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _FULL:
+                raise
+            raise DiskFullError(self.path, _size(written)) from error
+        for future, value, error in done:
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)
+
+    def _apply(self, change: Callable[[Tx], object], written: list[Params]) -> tuple[object, Exception | None]:
+        self._writing.execute("SAVEPOINT one")
+        tx = Tx(self._writing)
+        try:
+            value = change(tx)
+        except Exception as error:
+            if not self._writing.in_transaction:  # SQLite gave up the whole transaction: no room, or worse
+                written += tx.written
+                raise
             self._writing.execute("ROLLBACK TO one")
-            return None, error
-        finally:
             self._writing.execute("RELEASE one")
+            return None, error
+        written += tx.written
+        self._writing.execute("RELEASE one")
         return value, None
 
     async def _begin(self) -> None:
@@ -124,14 +172,17 @@ class Store(Reader):
     async def _in_thread(self, statement: str) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._writing.execute, statement)
 
-    def _fail(self, error: sqlite3.Error) -> None:
+    def _fail(self, batch: list[_Wanted], error: Exception) -> None:
         """A commit that did not happen: nobody who waits for it is told that it did."""
         if self._writing.in_transaction:
             self._writing.execute("ROLLBACK")
-        batch, self._queue = self._queue, []
         for _, future in batch:
             if not future.done():
                 future.set_exception(error)
+
+
+def _size(written: list[Params]) -> int:
+    return sum(len(value) if isinstance(value, str | bytes) else 8 for params in written for value in params)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

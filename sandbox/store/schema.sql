@@ -81,18 +81,32 @@ CREATE TABLE containers (
     metadata TEXT NOT NULL DEFAULT '{}',
     PRIMARY KEY (account, name)
 ) WITHOUT ROWID;
+-- With a rowid: bodies stay out of the index, so that a listing reads names only.
 CREATE TABLE blobs (
     account TEXT NOT NULL, container TEXT NOT NULL, name TEXT NOT NULL,
     size INTEGER NOT NULL,
-    body BLOB,                     -- the content when it is small
-    file TEXT,                     -- else the name of the file that holds it
-    headers TEXT NOT NULL,         -- JSON: content-type, content-md5, metadata and so on
+    file TEXT,                     -- name of the file that holds the content when it is large; copies share it
+    headers TEXT NOT NULL,         -- JSON: what a read answers: content-type, content-md5, x-ms-meta-... and so on
     etag TEXT NOT NULL, created TEXT NOT NULL, modified TEXT NOT NULL,
+    blocks TEXT NOT NULL,          -- JSON list of [id, size] that it was committed from
+    body BLOB,                     -- the content when it is small
     PRIMARY KEY (account, container, name)
-) WITHOUT ROWID;
+);
+CREATE INDEX blobs_by_file ON blobs (file) WHERE file IS NOT NULL;
+-- Blocks that are staged and not yet committed.
 CREATE TABLE blocks (
-    account TEXT NOT NULL, container TEXT NOT NULL, name TEXT NOT NULL, block TEXT NOT NULL,
-    position INTEGER NOT NULL, size INTEGER NOT NULL, file TEXT NOT NULL,
-    committed INTEGER NOT NULL,
-    PRIMARY KEY (account, container, name, committed, position)
-) WITHOUT ROWID;
+    account TEXT NOT NULL, container TEXT NOT NULL, name TEXT NOT NULL, id TEXT NOT NULL,
+    size INTEGER NOT NULL, file TEXT, body BLOB,
+    PRIMARY KEY (account, container, name, id)
+);
+CREATE INDEX blocks_by_file ON blocks (file) WHERE file IS NOT NULL;
+-- Files that a row let go of; they are removed after the commit, unless another row holds them.
+CREATE TABLE trash (file TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TRIGGER blob_deleted AFTER DELETE ON blobs WHEN old.file IS NOT NULL
+BEGIN INSERT OR IGNORE INTO trash VALUES (old.file); END;
+CREATE TRIGGER blob_changed AFTER UPDATE OF file ON blobs WHEN old.file IS NOT NULL AND old.file IS NOT new.file
+BEGIN INSERT OR IGNORE INTO trash VALUES (old.file); END;
+CREATE TRIGGER block_deleted AFTER DELETE ON blocks WHEN old.file IS NOT NULL
+BEGIN INSERT OR IGNORE INTO trash VALUES (old.file); END;
+CREATE TRIGGER block_changed AFTER UPDATE OF file ON blocks WHEN old.file IS NOT NULL AND old.file IS NOT new.file
+BEGIN INSERT OR IGNORE INTO trash VALUES (old.file); END;

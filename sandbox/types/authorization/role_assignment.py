@@ -26,9 +26,7 @@ class RoleAssignment(Kind):
                 f"{', '.join(sorted(each.name for each in ROLES.values()))}.",
             )  # fmt: skip
         if view.reader.one("SELECT 1 FROM principals WHERE object_id = ?", (principal,)) is None:
-            raise Refusal(
-                400, "PrincipalNotFound", f"Principal '{principal}' does not exist in the directory."
-            )
+            raise Refusal(400, "PrincipalNotFound", f"Principal '{principal}' does not exist in the directory.")
         same = view.reader.one(
             "SELECT key FROM grants WHERE scope = ? AND principal = ? AND role = ? AND key <> ?",
             (new.id.scope.lower(), principal, role, new.id.key),

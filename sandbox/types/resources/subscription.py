@@ -23,6 +23,4 @@ class Subscription(Kind):
 
     def check_delete(self, me: Resource, view: View) -> None:
         """A subscription cannot be deleted through ARM."""
-        raise Refusal(
-            405, "MethodNotAllowed", "A subscription cannot be deleted through Azure Resource Manager."
-        )
+        raise Refusal(405, "MethodNotAllowed", "A subscription cannot be deleted through Azure Resource Manager.")
