@@ -15,6 +15,7 @@ from sandbox.arm.names import ANY_NAME, Name
 
 if TYPE_CHECKING:
     from sandbox.arm.azure import Azure
+    from sandbox.arm.ids import ResourceId
     from sandbox.arm.resource import Change, Resource, View
 
 __all__ = ["Kind", "Name", "Ref", "Refusal", "SoftDelete", "action"]
@@ -61,6 +62,7 @@ class Kind:
             keeps. `runs` fails CI without evidence of real work.
         name: rule for the last name.
         parents: False when the resource stands below a scope rather than below its parent type.
+        implicit_parent: a parent that is not there is made with it.
         tracked: it has a location and tags and must be given the former.
         refs: properties that must name existing resources.
         frozen: dotted paths that a later PUT must not change.
@@ -79,6 +81,7 @@ class Kind:
     level: ClassVar[Level]
     name: ClassVar[Name] = ANY_NAME
     parents: ClassVar[bool] = True
+    implicit_parent: ClassVar[bool] = False
     tracked: ClassVar[bool] = False
     refs: ClassVar[tuple[Ref, ...]] = ()
     frozen: ClassVar[tuple[str, ...]] = ()
@@ -114,6 +117,16 @@ class Kind:
     def outputs(self, me: "Resource", view: "View") -> Body:
         """What Azure shows beside what was sent, as a body to merge."""
         return {}
+
+    def find(self, where: "ResourceId", view: "View") -> "Resource | None":
+        """The resource that an id means. A kind may have other names for one, such as a label."""
+        return view.get(where.text)
+
+    def listed(self, scope: str, query: Mapping[str, str], view: "View") -> "list[Resource]":
+        """What the collection below `scope` shows for a query, in order and unpaged."""
+        if scope:
+            view.need(scope)
+        return view.listing(scope, self.arm_type)
 
     # Outside the transaction. Repeatable: a crash runs it again.
 

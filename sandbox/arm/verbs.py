@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from sandbox import clock
+from sandbox.arm import ids
 from sandbox.arm.azure import Azure
 from sandbox.arm.errors import ArmError, not_found, parent_not_found
 from sandbox.arm.ids import ResourceId
@@ -47,9 +48,9 @@ class Verbs:
         Raises:
             ArmError: 404.
         """
-        self._azure.registry.need(where)
+        kind = self._azure.registry.need(where)
         _need_group(where, self._azure)
-        if (me := self._azure.get(where.text)) is None:
+        if (me := kind.find(where, self._azure)) is None:
             raise not_found(where.type, where.name, where.group)
         await self._operations.seen(me.id.key)
         return me
@@ -208,7 +209,9 @@ def _admit(kind: Kind, new: Resource, change: Change) -> None:
     kind.name.check(kind.arm_type, new.name)
     _need_group(new.id, change)
     if new.id.parent and change.get(new.id.parent) is None:
-        raise parent_not_found(kind.arm_type, new.id.parent.rsplit("/", 1)[-1])
+        if not kind.implicit_parent:
+            raise parent_not_found(kind.arm_type, new.id.parent.rsplit("/", 1)[-1])
+        _make_parent(ids.parse(new.id.parent), change)
     held = change.tx.one("SELECT * FROM deleted WHERE key = ?", (new.id.key,))
     if held and kind.soft_delete:
         rule = kind.soft_delete
@@ -222,6 +225,13 @@ def _admit(kind: Kind, new: Resource, change: Change) -> None:
             + (f" with {rule.recover}='{rule.recovered}'" if rule.recover else "")
             + ", purge it, or take another name.",
         )  # fmt: skip
+
+
+def _make_parent(where: ResourceId, change: Change) -> None:
+    kind = change.registry.need(where)
+    parent = accept(kind, where, {"properties": {}}, None, change, patch=False)
+    change.save(parent)
+    kind.stored(parent, None, change)
 
 
 def recover(change: Change, rows: str) -> None:

@@ -80,16 +80,15 @@ class ResourceManager(Plane):
 
     def _list(self, request: Request, caller: Caller, parts: list[str]) -> Response:
         """A collection: of a kind below a parent, of a kind in a whole scope, or of everything in a scope."""
-        scope, kind = _collection(parts)
-        if scope:
+        scope, arm_type = _collection(parts)
+        if arm_type == "":
             self.azure.need(scope)
-        if kind == "":
             access.require(self.azure.reader, caller, "Microsoft.Resources/subscriptions/resources/read", scope)
             found = [each for each in reversed(self.azure.under(scope)) if _top_level(each)]
         else:
-            kind = self.azure.registry.need_type(kind).arm_type
-            access.require(self.azure.reader, caller, f"{kind}/read", scope or "/")
-            found = self.azure.listing(scope, kind)
+            kind = self.azure.registry.need_type(arm_type)
+            access.require(self.azure.reader, caller, f"{kind.arm_type}/read", scope or "/")
+            found = kind.listed(scope, request.query, self.azure)
         verbs = Verbs(self.azure, self.operations)
         return json_response(_page(request, [verbs.show(each, self.azure) for each in found]))
 
