@@ -57,6 +57,7 @@ async def _serve(home: Home, port: int) -> None:
     operations = Operations(azure)
     azure.work = Workshop(azure)
     await _bear(azure, home)
+    await azure.blobs.start()
     hosts = Hosts.find(azure, tokens, operations)
     faults = Faults(store)
     for plane in hosts.planes:
@@ -89,6 +90,7 @@ async def _serve(home: Home, port: int) -> None:
     for plane in hosts.planes:
         await plane.stop()
     await azure.work.stop_all()
+    await azure.blobs.stop()
     await store.close()
     home.server.unlink(missing_ok=True)
     log.info("stopped")

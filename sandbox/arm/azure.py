@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sandbox.arm.registry import Registry
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.home import Home
+from sandbox.store.blobs import Blobs
 from sandbox.store.db import Store
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Azure(View):
     Attributes:
         store: where state is kept.
         home: the sandbox's folder.
+        blobs: content of storage accounts.
         work: starts, adopts and stops real processes.
     """
 
@@ -29,6 +31,7 @@ class Azure(View):
         super().__init__(store, registry)
         self.store = store
         self.home = home
+        self.blobs = Blobs(store, home.blobs)
 
     async def change(self, caller: str, write: Callable[[Change], T]) -> T:
         """Run `write` in a durable transaction on behalf of `caller`."""

@@ -39,6 +39,23 @@ class Body:
     file: str | None
 
 
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a content that is kept.
+
+    Attributes:
+        size: in bytes.
+        body: the content that it is in, when that is small.
+        file: else its file.
+        start: where in the content it begins; None when it is all of it.
+    """
+
+    size: int
+    body: bytes | None
+    file: str | None
+    start: int | None = None
+
+
 class Bodies:
     """The folder of large contents."""
 
@@ -73,14 +90,20 @@ class Bodies:
             raise AssertionError("a content that ended below the limit is small")
         return found
 
-    async def join(self, parts: list[Body]) -> Body:
-        """One content from several, in order; a single file is shared, not copied."""
+    async def join(self, parts: list[Part]) -> Body:
+        """One content from several, in order. A single whole file is shared, not copied.
+
+        Raises:
+            DiskFullError: with the folder and the bytes that it wanted.
+        """
         size = sum(part.size for part in parts)
-        if size > IN_ROW and len(parts) == 1:
-            return Body(size, "", None, parts[0].file)
-        content = (piece for part in parts for piece in self.read(part.body, part.file, 0, part.size))
+        # Opened here and now: the blocks may be replaced while their content is copied.
+        opened = [self.read(part.body, part.file, part.start or 0, part.size) for part in parts]
+        content = (piece for pieces in opened for piece in pieces)
         if size <= IN_ROW:
             return Body(size, "", b"".join(content), None)
+        if len(parts) == 1 and parts[0].start is None:
+            return Body(size, "", None, parts[0].file)
         name = clock.new_hex(32)
         await asyncio.to_thread(self._write, name, content, size)
         return Body(size, "", None, name)

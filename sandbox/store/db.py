@@ -132,10 +132,8 @@ class Store(Reader):
         try:
             done = [(future, *self._apply(change, written)) for change, future in batch]
             await self._in_thread("COMMIT")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in _FULL:
-                raise
-            raise DiskFullError(self.path, _size(written)) from error
+        except sqlite3.OperationalError as failure:
+            raise self._told(failure, written) from failure
         for future, value, error in done:
             if future.done():
                 continue
@@ -143,6 +141,12 @@ class Store(Reader):
                 future.set_result(value)
             else:
                 future.set_exception(error)
+
+    def _told(self, failure: Exception, written: list[Params]) -> Exception:
+        """A full disk by its name; any other failure as it is."""
+        if isinstance(failure, sqlite3.OperationalError) and failure.sqlite_errorcode & 0xFF in _FULL:
+            return DiskFullError(self.path, _size(written))
+        return failure
 
     def _apply(self, change: Callable[[Tx], object], written: list[Params]) -> tuple[object, Exception | None]:
         self._writing.execute("SAVEPOINT one")
@@ -155,7 +159,7 @@ class Store(Reader):
                 raise
             self._writing.execute("ROLLBACK TO one")
             self._writing.execute("RELEASE one")
-            return None, error
+            return None, self._told(error, tx.written)
         written += tx.written
         self._writing.execute("RELEASE one")
         return value, None

@@ -1,0 +1,351 @@
+"""Containers and blobs: what is acknowledged is on disk.
+
+Used by the blob plane, and by jobs and deployments for what they read and leave. Who may do what is not asked
+here. The rows of ``containers`` follow the ARM resources of the same name.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.store.blob_rows import (
+    COLUMNS,
+    Blob,
+    BlobError,
+    Check,
+    Container,
+    discard_blocks,
+    find,
+    find_container,
+    need_container,
+    replace,
+    to_blob,
+    to_container,
+)
+from sandbox.store.bodies import Bodies, Body, Part
+from sandbox.store.db import DiskFullError, Store, Tx
+
+__all__ = ["Blob", "BlobError", "Blobs", "Container", "Page"]
+
+Content = bytes | Path | AsyncIterable[bytes]
+_LAST = "\U0010ffff"  # sorts behind every character of a name
+_SWEEP_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a listing; `marker` is where the next one starts, '' after the last."""
+
+    blobs: list[Blob]
+    prefixes: list[str]
+    marker: str
+
+
+class Blobs:
+    """All blobs of all accounts.
+
+    Args:
+        store: the state.
+        folder: where large contents are.
+    """
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self.bodies = Bodies(folder)
+        self._sweeper: asyncio.Task[None] | None = None
+        self._joining = 0
+
+    async def start(self) -> None:
+        """Remove what a crash left over, then keep removing what is let go of."""
+        await asyncio.to_thread(self.bodies.sweep, self._store)
+        await self._store.write(lambda tx: tx.run("DELETE FROM trash"))
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """End the removing; the next start goes on."""
+        if self._sweeper:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+
+    def container(self, account: str, name: str) -> Container | None:
+        """The container, or None."""
+        return find_container(self._store, account, name)
+
+    def containers(self, account: str, prefix: str = "") -> list[Container]:
+        """Containers of an account by name."""
+        rows = self._store.all(
+            "SELECT * FROM containers WHERE account = ? AND name >= ? AND name < ? ORDER BY name",
+            (account, prefix, prefix + _LAST),
+        )
+        return [to_container(row) for row in rows]
+
+    def head(self, account: str, container: str, name: str) -> Blob | None:
+        """The blob, or None."""
+        return find(self._store, account, container, name)
+
+    def need(self, account: str, container: str, name: str) -> Blob:
+        """The blob.
+
+        Raises:
+            BlobError: ContainerNotFound or BlobNotFound.
+        """
+        if found := self.head(account, container, name):
+            return found
+        need_container(self._store, account, container)
+        raise BlobError("BlobNotFound", f"There is no blob '{name}' in '{container}' of '{account}'.")
+
+    def read(self, blob: Blob, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Content of a blob, or a part of it, in pieces of up to 1 MiB."""
+        return self.bodies.read(blob.body, blob.file, start, blob.size - start if length is None else length)
+
+    def get(self, account: str, container: str, name: str) -> bytes:
+        """Content of a blob at once: for small ones.
+
+        Raises:
+            BlobError: as :meth:`need`.
+        """
+        return b"".join(self.read(self.need(account, container, name)))
+
+    def save(self, blob: Blob, path: Path) -> None:
+        """Write a blob's content to a file, making its folder."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            for piece in self.read(blob):
+                file.write(piece)
+
+    def page(
+        self,
+        account: str,
+        container: str,
+        prefix: str = "",
+        *,
+        delimiter: str = "",
+        marker: str = "",
+        limit: int = 5000,
+    ) -> Page:
+        """Blobs by name, those behind a delimiter folded into prefixes. Bodies are not read.
+
+        Raises:
+            BlobError: ContainerNotFound.
+        """
+        need_container(self._store, account, container)
+        blobs: list[Blob] = []
+        prefixes: list[str] = []
+        here, end = max(prefix, marker), prefix + _LAST
+        while True:
+            room = limit - len(blobs) - len(prefixes)
+            rows = self._store.all(
+                f"SELECT {COLUMNS} FROM blobs WHERE account = ? AND container = ? AND name >= ? AND name < ? "  # noqa: S608 - a constant
+                "ORDER BY name LIMIT ?",
+                (account, container, here, end, room + 1),
+            )
+            for row in rows:
+                if len(blobs) + len(prefixes) == limit:
+                    return Page(blobs, prefixes, row["name"])
+                cut = row["name"].find(delimiter, len(prefix)) if delimiter else -1
+                if cut >= 0:
+                    folded = row["name"][: cut + len(delimiter)]
+                    prefixes.append(folded)
+                    here = folded + _LAST  # go on behind everything that was folded
+                    break
+                blobs.append(to_blob(row))
+            else:
+                return Page(blobs, prefixes, "")
+
+    def walk(self, account: str, container: str, prefix: str = "") -> Iterator[Blob]:
+        """Every blob below a prefix, by name."""
+        marker = ""
+        while True:
+            page = self.page(account, container, prefix, marker=marker)
+            yield from page.blobs
+            if not (marker := page.marker):
+                return
+
+    async def put(
+        self, account: str, container: str, name: str, content: Content | Body,
+        headers: Mapping[str, str] | None = None, check: Check | None = None,
+    ) -> Blob:  # fmt: skip
+        """Write a blob whole, in place of what was there.
+
+        Args:
+            account: its account.
+            container: its container, which must exist.
+            name: its name.
+            content: bytes, a file to read, a stream, or what :meth:`Bodies.keep` returned.
+            headers: what a read shall answer; content-md5 is added.
+            check: raises to refuse, given the blob that is there; asked in the same transaction.
+
+        Raises:
+            BlobError: ContainerNotFound.
+            DiskFullError: there is no room.
+        """
+        body = content if isinstance(content, Body) else await self.bodies.keep(content)
+        shown = {"content-type": "application/octet-stream", "content-md5": body.md5, **(headers or {})}
+
+        def write(tx: Tx) -> Blob:
+            blob = replace(tx, account, container, name, body, shown, (), check)
+            discard_blocks(tx, account, container, name)
+            return blob
+
+        return await self._store.write(write)
+
+    async def describe(self, blob: Blob, headers: Mapping[str, str], check: Check | None = None) -> Blob:
+        """Give a blob other headers.
+
+        Raises:
+            BlobError: BlobNotFound, when it went meanwhile.
+        """
+
+        def write(tx: Tx) -> Blob:
+            now = find(tx, blob.account, blob.container, blob.name)
+            if now is None:
+                raise BlobError("BlobNotFound", f"There is no blob '{blob.name}' in '{blob.container}'.")
+            body = Body(now.size, "", now.body, now.file)
+            return replace(tx, now.account, now.container, now.name, body, headers, now.blocks, check)
+
+        return await self._store.write(write)
+
+    async def copy(
+        self,
+        source: Blob,
+        account: str,
+        container: str,
+        name: str,
+        headers: Mapping[str, str],
+        check: Check | None = None,
+    ) -> Blob:
+        """Write a blob with the content of another; a file is shared, not copied.
+
+        Raises:
+            BlobError: ContainerNotFound, or BlobNotFound for a source that went meanwhile.
+        """
+
+        def write(tx: Tx) -> Blob:
+            now = find(tx, source.account, source.container, source.name)
+            if now is None or now.etag != source.etag:
+                raise BlobError("CannotVerifyCopySource", f"'{source.name}' changed while it was copied.")
+            body = Body(now.size, "", now.body, now.file)
+            return replace(tx, account, container, name, body, headers, now.blocks, check)
+
+        return await self._store.write(write)
+
+    async def delete(self, account: str, container: str, name: str, check: Check | None = None) -> None:
+        """Delete a blob.
+
+        Raises:
+            BlobError: ContainerNotFound or BlobNotFound.
+        """
+
+        def write(tx: Tx) -> None:
+            there = find(tx, account, container, name)
+            if there is None:
+                need_container(tx, account, container)
+                raise BlobError("BlobNotFound", f"There is no blob '{name}' in '{container}' of '{account}'.")
+            if check:
+                check(there)
+            tx.run("DELETE FROM blobs WHERE account = ? AND container = ? AND name = ?", (account, container, name))
+            discard_blocks(tx, account, container, name)
+
+        await self._store.write(write)
+
+    async def stage(self, account: str, container: str, name: str, block: str, content: Content | Body) -> None:
+        """Keep a block until it is committed.
+
+        Raises:
+            BlobError: ContainerNotFound.
+            DiskFullError: there is no room.
+        """
+        body = content if isinstance(content, Body) else await self.bodies.keep(content)
+
+        def write(tx: Tx) -> None:
+            need_container(tx, account, container)
+            tx.run(
+                "INSERT INTO blocks VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET "
+                "size = excluded.size, file = excluded.file, body = excluded.body",
+                (account, container, name, block, body.size, body.file, body.body),
+            )
+
+        await self._store.write(write)
+
+    def staged(self, account: str, container: str, name: str) -> list[tuple[str, int]]:
+        """Id and size of each block that waits to be committed."""
+        rows = self._store.all(
+            "SELECT id, size FROM blocks WHERE account = ? AND container = ? AND name = ? ORDER BY id",
+            (account, container, name),
+        )
+        return [(row["id"], row["size"]) for row in rows]
+
+    async def commit(
+        self, account: str, container: str, name: str, blocks: list[tuple[str, str]],
+        headers: Mapping[str, str], check: Check | None = None,
+    ) -> Blob:  # fmt: skip
+        """Write a blob from blocks: pairs of where to look (Committed, Uncommitted, Latest) and id.
+
+        Raises:
+            BlobError: InvalidBlockList, naming the block; ContainerNotFound.
+            DiskFullError: there is no room.
+        """
+        self._joining += 1
+        try:
+            parts = self._parts(account, container, name, blocks)
+            body = await self.bodies.join(parts)
+            ids = tuple((block, part.size) for (_, block), part in zip(blocks, parts, strict=True))
+
+            def write(tx: Tx) -> Blob:
+                blob = replace(tx, account, container, name, body, headers, ids, check)
+                discard_blocks(tx, account, container, name)
+                return blob
+
+            return await self._store.write(write)
+        finally:
+            self._joining -= 1
+
+    def _parts(self, account: str, container: str, name: str, blocks: list[tuple[str, str]]) -> list[Part]:
+        """Where the content of each listed block is."""
+        rows = self._store.all(
+            "SELECT id, size, file, body FROM blocks WHERE account = ? AND container = ? AND name = ?",
+            (account, container, name),
+        )
+        staged = {row["id"]: Part(row["size"], row["body"], row["file"]) for row in rows}
+        committed: dict[str, Part] = {}
+        if blob := self.head(account, container, name):
+            start = 0
+            for block, size in blob.blocks:
+                committed[block] = Part(size, blob.body, blob.file, start)
+                start += size
+        places = {"Uncommitted": [staged], "Committed": [committed], "Latest": [staged, committed]}
+        parts = []
+        for place, block in blocks:
+            part = next((found[block] for found in places[place] if block in found), None)
+            if part is None:
+                raise BlobError("InvalidBlockList", f"Block '{block}' of '{name}' is not there as {place}.")
+            parts.append(part)
+        return parts
+
+    async def _sweep(self) -> None:
+        """Remove files that no row names any more. A commit under way may still read them."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            files = [row["file"] for row in self._store.all("SELECT file FROM trash LIMIT 1000")]
+            if files and not self._joining:
+                with suppress(DiskFullError):  # the files are gone, which is the repair; their rows go next time
+                    await self._empty(files)
+
+    async def _empty(self, files: list[str]) -> None:
+        for file in files:
+            if not self._held(file):
+                await asyncio.to_thread(self.bodies.remove, file)
+
+        def write(tx: Tx) -> None:
+            for file in files:
+                tx.run("DELETE FROM trash WHERE file = ?", (file,))
+
+        await self._store.write(write)
+
+    def _held(self, file: str) -> bool:
+        return any(
+            self._store.one(f"SELECT 1 FROM {table} WHERE file = ?", (file,))  # noqa: S608 - two constants
+            for table in ("blobs", "blocks")
+        )
