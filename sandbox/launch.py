@@ -16,6 +16,9 @@ from sandbox.home import Home
 
 START_SECONDS = 30
 
+# Gateways that this process started: their parent must collect their exit, or they stay on as zombies.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
 
 class LaunchError(Exception):
     """The gateway did not start or stop. The message says why and where its log is."""
@@ -75,6 +78,7 @@ def ensure(home: Home, port: int = 0) -> tuple[Running, bool]:
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
             env={**local_free(dict(os.environ)), "SANDBOX_HOME": str(home.root)},
         )  # fmt: skip
+    _children[process.pid] = process
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if found := running(home):
@@ -92,12 +96,19 @@ def stop(home: Home) -> bool:
     if found is None:
         return False
     os.kill(found.pid, signal.SIGTERM)
+    if not gone(found.pid):
+        os.kill(found.pid, signal.SIGKILL)
+        gone(found.pid)
+    return True
+
+
+def gone(pid: int) -> bool:
+    """Wait for a process to end; False when it is still there after the time a stop may take."""
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if not _alive(found.pid):
-            return True
-        time.sleep(0.02)
-    os.kill(found.pid, signal.SIGKILL)
+    while _alive(pid):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
     return True
 
 
@@ -132,6 +143,11 @@ def local_free(environment: dict[str, str]) -> dict[str, str]:
 
 
 def _alive(pid: int) -> bool:
+    if child := _children.get(pid):
+        if child.poll() is None:
+            return True
+        del _children[pid]
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,0 +1,130 @@
+"""The sandbox's verbs: ``python -m sandbox VERB --help``.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 another `up` holds the stack, 130 interrupted.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from sandbox import launch
+from sandbox.console import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, Console
+from sandbox.home import Home
+from sandbox.store.migrate import StateError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    console = Console(as_json=getattr(options, "json", None) is not None and options.json is True)
+    code, result, errors = EXIT_FAILED, None, []
+    try:
+        code, result = options.run(options, console, Home.find())
+    except (launch.LaunchError, StateError) as error:
+        errors = [str(error)]
+    except OSError as error:
+        errors = [f"{error.filename or 'a file'}: {error.strerror}; the state is as it was before"]
+    except KeyboardInterrupt:
+        code, errors = EXIT_INTERRUPTED, ["interrupted; go on with the same command"]
+    for text in errors:
+        console.error(text)
+    console.envelope(options.verb, code, result, errors)
+    return int(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Azure on this machine.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, run: Any, text: str, *, stack: bool = False, as_json: bool = True) -> argparse.ArgumentParser:
+        each = verbs.add_parser(name, help=text, description=text)
+        each.set_defaults(run=run)
+        if as_json:
+            each.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
+        if stack:
+            each.add_argument("--stack", default="dev", help="stack name (default: dev)")
+            each.add_argument("--config-file", type=Path, help="read this instead of Pulumi.<stack>.yaml")
+        return each
+
+    env = verb("env", _env, "print the variables that make any Azure client local", as_json=False)
+    env.add_argument("--pulumi", action="store_true", help="also those that make the Pulumi CLI local")
+    serve = verb("serve", _serve, "run the gateway in the foreground", as_json=False)
+    serve.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: the last one, else a free one)")
+    verb("doctor", _doctor, "judge this machine and the state, and say how to repair each trouble")
+    verb("down", _down, "stop the gateway and every process it runs; keep the data")
+    purge = verb("purge", _purge, "stop everything and remove the sandbox's folder")
+    purge.add_argument("--yes", action="store_true", help="do not ask")
+    verb("restore", _restore, "put the last good copy of the state back")
+    return parser
+
+
+def _env(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    server = launch.running(home)
+    if server is None:
+        console.error("the sandbox is not running; start it with: make up")
+        return EXIT_FAILED, None
+    for name, value in launch.client_environment(home, server).items():
+        print(f"export {name}='{value}'")
+    return EXIT_OK, None
+
+
+def _serve(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    from sandbox.server import serve
+
+    if found := launch.running(home):
+        console.error(f"a gateway runs already: process {found.pid}, 127.0.0.1:{found.port}, since {found.since}")
+        return EXIT_USAGE, None
+    serve(home, options.port)
+    return EXIT_OK, None
+
+
+def _doctor(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    from sandbox.doctor import examine
+
+    findings = examine(home)
+    for each in findings:
+        mark = console.paint("ok  ", "green") if each.ok else console.paint("FAIL", "red")
+        console.line(f"{mark}  {each.name:<9} {each.says}")
+    code = EXIT_OK if all(each.ok for each in findings) else EXIT_FAILED
+    return code, [vars(each) for each in findings]
+
+
+def _down(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    server = launch.running(home)
+    if server is None:
+        console.line("nothing is running")
+        return EXIT_OK, {"stopped": False}
+    console.line(f"stopping the gateway (process {server.pid}, 127.0.0.1:{server.port}) and what it runs")
+    launch.stop(home)
+    console.line(f"stopped; the data stays in {home.root} (make up goes on with it, make purge removes it)")
+    return EXIT_OK, {"stopped": True}
+
+
+def _purge(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    import shutil
+
+    if not home.root.exists():
+        console.line(f"nothing to remove: {home.root} is not there")
+        return EXIT_OK, {"removed": None}
+    parts = sorted(each.name for each in home.root.iterdir())
+    console.line(f"removing {home.root} with {', '.join(parts)}")
+    if not options.yes and (not sys.stdin.isatty() or input("go on? [y/N] ").strip().lower() != "y"):
+        console.error("not removed; to remove without being asked: python -m sandbox purge --yes")
+        return EXIT_USAGE, None
+    launch.stop(home)
+    shutil.rmtree(home.root)
+    console.line("removed")
+    return EXIT_OK, {"removed": str(home.root)}
+
+
+def _restore(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    from sandbox.store.snapshot import restore
+
+    launch.stop(home)
+    console.line(restore(home.database))
+    return EXIT_OK, {"restored": str(home.database)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""What a person or a log reads: plain lines in a log, colour and a moving line on a terminal, JSON when asked."""
+
+import json
+import os
+import sys
+from typing import Any, TextIO
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_LOCKED = 3
+EXIT_INTERRUPTED = 130
+
+_COLOURS = {"green": "32", "red": "31", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}
+
+
+class Console:
+    """Writes lines.
+
+    Args:
+        as_json: nothing but the envelope goes to standard output.
+        stream: where lines go.
+    """
+
+    def __init__(self, *, as_json: bool = False, stream: TextIO | None = None) -> None:
+        self._as_json = as_json
+        self._stream = stream or sys.stdout
+        self._moving = self._stream.isatty() and not as_json
+        self._coloured = self._moving and "NO_COLOR" not in os.environ
+        self._status = ""
+
+    def paint(self, text: str, colour: str) -> str:
+        """The text in a colour where colours are shown."""
+        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._coloured else text
+
+    def line(self, text: str = "") -> None:
+        """One line that stays."""
+        if self._as_json:
+            return
+        self._clear()
+        print(text, file=self._stream, flush=True)
+        self._draw()
+
+    def status(self, text: str) -> None:
+        """What is happening now; shown on a terminal only, and replaced by the next."""
+        self._clear()
+        self._status = text
+        self._draw()
+
+    def error(self, text: str) -> None:
+        """A failure, on standard error."""
+        self.status("")
+        if not self._as_json:
+            print(self.paint("error: ", "red") + text, file=sys.stderr, flush=True)
+
+    def envelope(self, command: str, code: int, result: Any, errors: list[str]) -> None:
+        """The JSON that ``--json`` promises, one object on standard output."""
+        if self._as_json:
+            print(
+                json.dumps(
+                    {"command": command, "ok": code == EXIT_OK, "exit_code": code, "result": result, "errors": errors}
+                )
+            )
+
+    def _clear(self) -> None:
+        if self._moving and self._status:
+            print("\r\x1b[2K", end="", file=self._stream, flush=True)
+
+    def _draw(self) -> None:
+        if self._moving and self._status:
+            width = os.get_terminal_size(self._stream.fileno()).columns if self._stream.isatty() else 80
+            print(self.paint(self._status[: width - 1], "dim"), end="", file=self._stream, flush=True)

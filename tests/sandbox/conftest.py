@@ -1,0 +1,162 @@
+"""A running sandbox for the tests that need one: its own folder, its own port, gone afterwards."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import launch
+from sandbox.constants import SUBSCRIPTION_ID
+from sandbox.home import Home
+
+SUBSCRIPTION = f"/subscriptions/{SUBSCRIPTION_ID}"
+
+
+@dataclass
+class Answer:
+    """An HTTP answer with its JSON."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+    @property
+    def code(self) -> str:
+        """ARM's error code, '' for a success."""
+        return str(self.body["error"]["code"]) if isinstance(self.body, dict) and "error" in self.body else ""
+
+
+class Sandbox:
+    """A gateway and the plainest client of it."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.server, _ = launch.ensure(home)
+        self._token = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a client local."""
+        return launch.client_environment(self.home, self.server)
+
+    def admin(self, method: str, path: str, body: object = None) -> Any:
+        """Call the sandbox's own address with the caller's secret."""
+        return launch.ask(self.server, method, path, body, self.home.secret.read_text(encoding="utf-8").strip())
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        body: object = None,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """One HTTPS request through the proxy; ARM paths may leave the host out."""
+        if url.startswith("/"):
+            url = f"https://management.azure.com{url}"
+            url += ("&" if "?" in url else "?") + "api-version=2025-12-01" if "api-version=" not in url else ""
+        content = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            url, content, {"Content-Type": "application/json", **(headers or {})}, method=method
+        )
+        token = self.token() if token is None else token
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({"https": f"http://127.0.0.1:{self.server.port}"}),
+            urllib.request.HTTPSHandler(context=self._context()),
+        )
+        try:
+            with opener.open(request, timeout=30) as answer:
+                return _answer(answer.status, dict(answer.headers), answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return _answer(error.code, dict(error.headers), error.read())
+
+    def token(self, audience: str = "https://management.azure.com", client: tuple[str, str] | None = None) -> str:
+        """An access token of the sandbox's caller, or of another (client id, secret)."""
+        environment = self.environment
+        who, secret = client or (environment["AZURE_CLIENT_ID"], environment["AZURE_CLIENT_SECRET"])
+        form = f"grant_type=client_credentials&client_id={who}&client_secret={secret}&scope={audience}/.default"
+        request = urllib.request.Request(
+            f"https://login.microsoftonline.com/{environment['AZURE_TENANT_ID']}/oauth2/v2.0/token", form.encode()
+        )
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({"https": f"http://127.0.0.1:{self.server.port}"}),
+            urllib.request.HTTPSHandler(context=self._context()),
+        )
+        with opener.open(request, timeout=30) as answer:
+            return str(json.loads(answer.read())["access_token"])
+
+    def group(self, name: str) -> str:
+        """Make a resource group; returns its id."""
+        path = f"{SUBSCRIPTION}/resourceGroups/{name}"
+        answer = self.call("PUT", path, {"location": "westeurope"})
+        assert answer.status in (200, 201), answer
+        return path
+
+    def restart(self) -> None:
+        """Stop the gateway in order and start it again on the same state."""
+        launch.stop(self.home)
+        self.server, _ = launch.ensure(self.home)
+
+    def kill(self) -> None:
+        """Kill the gateway as a power cut of the process would."""
+        os.kill(self.server.pid, 9)
+        launch.gone(self.server.pid)
+
+    def run(self, *command: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run a Python client with the sandbox's environment."""
+        return subprocess.run(
+            [sys.executable, *command], env={**os.environ, **self.environment, **extra}, text=True, capture_output=True,
+            timeout=120, check=False,
+        )  # fmt: skip
+
+    def _context(self) -> Any:
+        import ssl
+
+        return ssl.create_default_context(cafile=str(self.home.ca_bundle))
+
+
+def _answer(status: int, headers: dict[str, str], content: bytes) -> Answer:
+    try:
+        body = json.loads(content) if content else None
+    except ValueError:
+        body = content
+    return Answer(status, {name.lower(): value for name, value in headers.items()}, body)
+
+
+@pytest.fixture(scope="session")
+def schema_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Resource types are read from the provider package once for all sandboxes of a run."""
+    return tmp_path_factory.mktemp("schema-cache")
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory, schema_cache: Path) -> Iterator[Sandbox]:
+    """A running sandbox of this module's own."""
+    yield from _running(tmp_path_factory.mktemp("sandbox"), schema_cache)
+
+
+@pytest.fixture
+def fresh_sandbox(tmp_path: Path, schema_cache: Path) -> Iterator[Sandbox]:
+    """A running sandbox of this test's own."""
+    yield from _running(tmp_path / "sandbox", schema_cache)
+
+
+def _running(folder: Path, schema_cache: Path) -> Iterator[Sandbox]:
+    folder.mkdir(exist_ok=True)
+    (folder / "cache").symlink_to(schema_cache)
+    found = Sandbox(Home(folder))
+    try:
+        yield found
+    finally:
+        launch.stop(found.home)
