@@ -1,0 +1,116 @@
+"""Runs one command and writes down how it ended: ``python -I -S keeper.py FOLDER``.
+
+A keeper outlives the gateway, so that a crash of the gateway loses neither a running job nor its exit code. It needs
+nothing but the standard library and starts in about 20 ms. ``FOLDER/spec.json`` says what to run; the environment is
+the command's own.
+
+What it leaves in the folder, each file whole or not at all:
+    process.json: {"pid", "start", "port"} once it runs.
+    exit.json: {"code", "reason"} when the command has ended; code is negative for a signal.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_LISTEN_FD = 3  # where a server that is handed its socket looks for it (systemd's convention)
+_BACKLOG = 512
+_SIGNALS = {signal.SIGCHLD, signal.SIGTERM}
+
+
+def main(folder: Path) -> None:
+    """Keep the command of a folder."""
+    spec = json.loads((folder / "spec.json").read_bytes())
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    listener = _listen() if spec["listen"] else None
+    child = _spawn(spec["argv"], spec["cwd"], listener)
+    port = listener.getsockname()[1] if listener else 0
+    write(folder / "process.json", {"pid": os.getpid(), "start": start_of(os.getpid()), "port": port})
+    status, reason = _wait(child, spec["timeout"], spec["grace"])
+    _signal(child, signal.SIGKILL)  # what the command left in its process group goes with it
+    write(folder / "exit.json", {"code": os.waitstatus_to_exitcode(status), "reason": reason})
+
+
+def write(path: Path, content: object) -> None:
+    """Put a JSON file there whole or not at all."""
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def start_of(pid: int) -> str:
+    """When a process started, in ticks since this boot: with its number, an identity that is never given twice."""
+    ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    return f"{boot}:{ticks}"
+
+
+def _listen() -> socket.socket:
+    """A free port on loopback. The server is handed this socket, so it can open nothing else."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def _spawn(argv: list[str], cwd: str, listener: socket.socket | None) -> int:
+    keeper = os.getpid()
+    if child := os.fork():
+        return child
+    try:
+        os.setpgid(0, 0)
+        # A keeper that is killed takes the command with it: nobody else would know how that ends.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != keeper:
+            os._exit(1)
+        if listener:
+            if listener.fileno() == _LISTEN_FD:
+                os.set_inheritable(_LISTEN_FD, True)
+            else:
+                os.dup2(listener.fileno(), _LISTEN_FD)
+            os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+        os.chdir(cwd)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        os.execvpe(argv[0], argv, os.environ)  # noqa: S606 - no shell, and in the place of this process
+    except BaseException as error:  # noqa: BLE001 - the child must never return into the parent's code
+        os.write(2, f"{argv[0]}: {error}\n".encode())
+    os._exit(127)
+
+
+def _wait(child: int, timeout: float | None, grace: float) -> tuple[int, str]:
+    """Wait for the end; a SIGTERM or the time limit asks the command to end, and forces it after `grace` seconds."""
+    reason, deadline = "", None if timeout is None else time.monotonic() + timeout
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status, reason
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            _signal(child, signal.SIGKILL if reason else signal.SIGTERM)
+            deadline = None if reason else time.monotonic() + grace
+            reason = reason or "timeout"
+            continue
+        info = signal.sigwaitinfo(_SIGNALS) if left is None else signal.sigtimedwait(_SIGNALS, left)
+        if info is not None and info.si_signo == signal.SIGTERM and not reason:
+            _signal(child, signal.SIGTERM)
+            reason, deadline = "stopped", time.monotonic() + grace
+
+
+def _signal(child: int, number: int) -> None:
+    try:
+        os.killpg(child, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,231 @@
+"""Real processes: started, waited for, adopted after a restart of the gateway, stopped.
+
+Each runs under a keeper (keeper.py) in a session of its own and in a folder of its own. A crash of the gateway leaves
+them running; the next start adopts those that something still wants and clears the others away. Three facts make
+that safe:
+
+- The folder is in the environment of the keeper and of all that it starts, so a process is found even if the gateway
+  died before it could write down its number.
+- A process is known by number and start time, and signalled through a descriptor: a number that the system has given
+  to somebody else is never killed.
+- The keeper, not the gateway, writes down how the command ended.
+
+Linux only: it reads /proc.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.work import keeper
+
+log = logging.getLogger("sandbox.work")
+
+MARK = "SANDBOX_PROCESS"
+GRACE_SECONDS = 5.0
+_START_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a command ended.
+
+    Attributes:
+        code: exit code, negative for a signal; None when nobody saw the end.
+        reason: ``stopped``, ``timeout``, ``lost`` (its keeper was killed) or '' when it ended by itself.
+    """
+
+    code: int | None
+    reason: str = ""
+
+
+class StartError(Exception):
+    """A process did not start. The message says which, why and where its log is."""
+
+
+class Process:
+    """A command that runs, or ran, in a folder."""
+
+    def __init__(self, folder: Path, pid: int, port: int = 0) -> None:
+        self.folder = folder
+        self.pid = pid
+        self.port = port
+        self._ended = asyncio.Event()
+        self._watch()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return not self._ended.is_set()
+
+    async def wait(self) -> Exit:
+        """How it ended, once it has."""
+        await self._ended.wait()
+        return ended(self.folder) or Exit(None, "lost")
+
+    async def stop(self, grace: float = GRACE_SECONDS) -> None:
+        """Ask it to end, force it after `grace` seconds, return when it is gone."""
+        _send(self.folder, self.pid, signal.SIGTERM)
+        try:
+            # The keeper forces the command after its own grace; one that does not answer is killed here.
+            await asyncio.wait_for(self._ended.wait(), grace + 2)
+        except TimeoutError:
+            _send(self.folder, self.pid, signal.SIGKILL)
+            await self._ended.wait()
+        await asyncio.to_thread(clear, self.folder)
+
+    def _watch(self) -> None:
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            self._ended.set()
+            return
+        loop = asyncio.get_running_loop()
+
+        def gone() -> None:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+            _reap(self.pid)
+            self._ended.set()
+
+        loop.add_reader(descriptor, gone)
+
+
+async def start(
+    folder: Path, argv: Sequence[str], environment: Mapping[str, str], *, cwd: Path, log_file: Path,
+    listen: bool = False, timeout: float | None = None, grace: float = GRACE_SECONDS,
+) -> Process:  # fmt: skip
+    """Start a command under a keeper; with `listen` it is handed a socket on 127.0.0.1.
+
+    Raises:
+        StartError: the keeper did not come up.
+    """
+    for name in ("process.json", "exit.json"):
+        (folder / name).unlink(missing_ok=True)
+    keeper.write(
+        folder / "spec.json",
+        {"argv": list(argv), "cwd": str(cwd), "listen": listen, "timeout": timeout, "grace": grace},
+    )
+    with log_file.open("ab") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-S", keeper.__file__, str(folder)],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
+            env={**environment, MARK: str(folder)},
+        )  # fmt: skip
+    started = Process(folder, child.pid)
+    child.returncode = 0  # its end is watched here: Popen must not warn about it, nor wait for it
+    record = await _record(started)
+    started.port = record["port"]
+    return started
+
+
+def adopt(folder: Path) -> Process | None:
+    """The process that an earlier gateway started in a folder, if it still runs."""
+    record = _read(folder / "process.json")
+    if record is None or ended(folder) or not _is(record["pid"], record["start"]):
+        return None
+    return Process(folder, record["pid"], record["port"])
+
+
+def ended(folder: Path) -> Exit | None:
+    """How the command of a folder ended; None while it has not, or when it never started."""
+    record = _read(folder / "exit.json")
+    return Exit(record["code"], record["reason"]) if record else None
+
+
+def began(folder: Path) -> bool:
+    """Whether the command of a folder was ever started."""
+    return (folder / "process.json").exists()
+
+
+def clear(root: Path, keep: Sequence[Path] = ()) -> int:
+    """Kill every process that was started in or below a folder, but for those of the folders to keep."""
+    killed, kept = 0, {str(folder) for folder in keep}
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        found = [(pid, mark) for pid, mark in _marked(str(root)) if mark not in kept]
+        if not found:
+            return killed
+        for pid, mark in found:
+            killed += _send(Path(mark), pid, signal.SIGKILL)
+            _reap(pid)
+    raise StartError(f"processes {[pid for pid, _ in found]} of {root} do not die; stop them by hand")
+
+
+async def _record(started: Process) -> dict[str, Any]:
+    """What the keeper writes when it runs: there within milliseconds, so the folder is looked at, not watched."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if record := _read(started.folder / "process.json"):
+            return record
+        if not started.running and not (started.folder / "process.json").exists():
+            raise StartError(f"the keeper of {started.folder} ended at once; see the log in that folder")
+        await asyncio.sleep(0.005)
+    await started.stop()
+    raise StartError(f"the keeper of {started.folder} did not come up within {_START_SECONDS:.0f} s")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return content
+
+
+def _is(pid: int, begun: str) -> bool:
+    try:
+        return keeper.start_of(pid) == begun
+    except (OSError, IndexError):
+        return False
+
+
+def _marked(root: str) -> Iterator[tuple[int, str]]:
+    """Every living process whose environment says that it was started in or below a folder."""
+    needle = f"{MARK}={root}".encode()
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        for variable in _environment(int(entry.name)):
+            if variable.startswith(needle) and variable[len(needle) :][:1] in (b"", b"/"):
+                yield int(entry.name), variable.partition(b"=")[2].decode()
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []  # it ended meanwhile, or is not ours
+
+
+def _send(folder: Path, pid: int, number: signal.Signals) -> bool:
+    """Signal a process if it is one of the folder's; the descriptor keeps its number from being given away."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if f"{MARK}={folder}".encode() not in _environment(pid):
+            return False
+        signal.pidfd_send_signal(descriptor, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return  # adopted: its new parent reaps it
