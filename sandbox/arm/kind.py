@@ -62,7 +62,6 @@ class Kind:
             keeps. `runs` fails CI without evidence of real work.
         name: rule for the last name.
         parents: False when the resource stands below a scope rather than below its parent type.
-        implicit_parent: a parent that is not there is made with it.
         tracked: it has a location and tags and must be given the former.
         refs: properties that must name existing resources.
         frozen: dotted paths that a later PUT must not change.
@@ -81,7 +80,6 @@ class Kind:
     level: ClassVar[Level]
     name: ClassVar[Name] = ANY_NAME
     parents: ClassVar[bool] = True
-    implicit_parent: ClassVar[bool] = False
     tracked: ClassVar[bool] = False
     refs: ClassVar[tuple[Ref, ...]] = ()
     frozen: ClassVar[tuple[str, ...]] = ()
@@ -99,6 +97,10 @@ class Kind:
 
     def fill(self, new: "Resource", old: "Resource | None", change: "Change") -> None:
         """Add to ``new.body`` what Azure computes once and keeps."""
+
+    def parent_body(self, new: "Resource") -> Body | None:
+        """The body of a parent to make when there is none yet; None refuses the creation."""
+        return None
 
     def check(self, new: "Resource", old: "Resource | None", view: "View") -> None:
         """Refuse what Azure refuses, by raising :class:`Refusal`."""

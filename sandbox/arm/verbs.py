@@ -209,9 +209,7 @@ def _admit(kind: Kind, new: Resource, change: Change) -> None:
     kind.name.check(kind.arm_type, new.name)
     _need_group(new.id, change)
     if new.id.parent and change.get(new.id.parent) is None:
-        if not kind.implicit_parent:
-            raise parent_not_found(kind.arm_type, new.id.parent.rsplit("/", 1)[-1])
-        _make_parent(ids.parse(new.id.parent), change)
+        _make_parent(kind, new, change)
     held = change.tx.one("SELECT * FROM deleted WHERE key = ?", (new.id.key,))
     if held and kind.soft_delete:
         rule = kind.soft_delete
@@ -227,11 +225,15 @@ def _admit(kind: Kind, new: Resource, change: Change) -> None:
         )  # fmt: skip
 
 
-def _make_parent(where: ResourceId, change: Change) -> None:
-    kind = change.registry.need(where)
-    parent = accept(kind, where, {"properties": {}}, None, change, patch=False)
+def _make_parent(kind: Kind, new: Resource, change: Change) -> None:
+    body = kind.parent_body(new)
+    if body is None:
+        raise parent_not_found(kind.arm_type, new.id.parent.rsplit("/", 1)[-1])
+    where = ids.parse(new.id.parent)
+    above = change.registry.need(where)
+    parent = accept(above, where, body, None, change, patch=False)
     change.save(parent)
-    kind.stored(parent, None, change)
+    above.stored(parent, None, change)
 
 
 def recover(change: Change, rows: str) -> None:

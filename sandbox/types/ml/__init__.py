@@ -1,0 +1,1 @@
+"""Microsoft.MachineLearningServices: workspaces, their assets and compute, registries."""

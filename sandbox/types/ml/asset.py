@@ -1,0 +1,241 @@
+"""What every asset of Azure ML shares: a container, and versions below it whose content never changes.
+
+A kind of asset is a file beside this one with four short classes: container and version, in a workspace and in a
+registry. Here is what they have in common; :func:`resolve` reads the many ways in which one is referred to.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sandbox.arm import ids
+from sandbox.arm.kind import Body, Kind, Name, Refusal
+from sandbox.arm.resource import Change, Resource, View
+
+ML = "Microsoft.MachineLearningServices"
+ASSET_NAME = Name(
+    r"[A-Za-z0-9_][-\w.]{0,254}",
+    "1-255 letters, digits, hyphens, underscores or periods, starting with a letter, a digit or an underscore",
+    source="Azure/azure-rest-api-specs: machinelearningservices, pattern of asset names",
+)
+DEFAULT_VERSION = "azureml_default"
+_MUTABLE = frozenset({"description", "tags", "properties", "isArchived", "isAnonymous", "stage", "autoDeleteSetting"})
+_RUNNING = ("Starting", "Preparing", "Queued", "Running", "Finalizing", "NotStarted", "Provisioning")
+
+
+class Container(Kind):
+    """All versions of one asset: made with the first, it says which is the latest and what the next may be called."""
+
+    level = "enforced"
+    name = ASSET_NAME
+    system_data = True
+
+    def outputs(self, me: Resource, view: View) -> Body:
+        """The latest version by time of creation, and the next one's name."""
+        latest = newest(versions(me, view))
+        return {
+            "properties": {
+                "latestVersion": latest.name if latest else None,
+                "nextVersion": self.next_version(latest, {each.name for each in versions(me, view)}),
+            }
+        }
+
+    def next_version(self, latest: Resource | None, taken: set[str]) -> str:
+        """A number counts up; any other name is followed by the time of the latest version."""
+        if latest is None:
+            return "1"
+        if not latest.name.isdigit():
+            return stamp(latest.created)
+        number = int(latest.name) + 1
+        while str(number) in taken:
+            number += 1
+        return str(number)
+
+    def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
+        """Those that the view type shows, by name."""
+        return [each for each in super().listed(scope, query, view) if shown(each, query)]
+
+
+class Version(Kind):
+    """One version of an asset: the same content again changes nothing, other content is refused.
+
+    Attributes:
+        path: the property that says where the content is, if it is stored somewhere.
+    """
+
+    level = "enforced"
+    name = ASSET_NAME
+    system_data = True
+    path: ClassVar[str] = ""
+
+    def parent_body(self, new: Resource) -> Body:
+        """The container is made with its first version."""
+        return {"properties": {}}
+
+    def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
+        """Flags that Azure always shows."""
+        for flag in ("isAnonymous", "isArchived"):
+            new.properties[flag] = bool(new.properties.get(flag))
+
+    def check(self, new: Resource, old: Resource | None, view: View) -> None:
+        """Content is immutable; what describes it is not."""
+        if old is None:
+            return
+        before, after = self.content(old.properties), self.content(new.properties)
+        if self.path and before.get(self.path) != after.get(self.path):
+            raise Refusal(
+                409,
+                "UserError",
+                f"Asset paths cannot be updated. {self.path} of {ml_name(new)} is '{before.get(self.path)}', not "
+                f"'{after.get(self.path)}': give the changed content a new version.",
+            )
+        changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+        if changed:
+            raise Refusal(
+                409,
+                "UserError",
+                f"{ml_name(new)} already exists and is immutable: {', '.join(changed)} cannot change. "
+                "Give the changed content a new version.",
+            )
+
+    def content(self, properties: Body) -> Body:
+        """What must stay as it was."""
+        return {key: value for key, value in properties.items() if key not in _MUTABLE and value not in (None, {}, [])}
+
+    def check_delete(self, me: Resource, view: View) -> None:
+        """A version that a deployment, a schedule or a running job uses cannot go."""
+        if user := next(users(me, view), None):
+            what = user.id.type.rsplit("/", 1)[-1]
+            raise Refusal(
+                409, "UserError", f"{ml_name(me)} cannot be deleted: {what} '{user.name}' uses it ({user.id.text})."
+            )
+
+    def find(self, where: ids.ResourceId, view: View) -> Resource | None:
+        """A version by its name; ``azureml_default`` shows the latest under that name."""
+        if where.name != DEFAULT_VERSION:
+            return view.get(where.text)
+        found = _latest(where, view)
+        return replace(found, id=where) if found else None
+
+    def outputs(self, me: Resource, view: View) -> Body:
+        """A default version is shown as the label that it was found by."""
+        return {"id": f"{me.id.parent}/labels/default"} if me.name == DEFAULT_VERSION else {}
+
+    def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
+        """Those that the view type shows, the newest first unless asked otherwise."""
+        found = [each for each in super().listed(scope, query, view) if shown(each, query)]
+        order = (query.get("$orderBy") or query.get("orderBy") or "createdtime desc").lower()
+        return sorted(found, key=lambda each: each.created, reverse=not order.endswith("asc") and " " in order)
+
+
+def versions(container: Resource, view: View) -> list[Resource]:
+    """Every version of an asset, archived ones included."""
+    return view.children(container.id.text, f"{container.id.type}/versions")
+
+
+def newest(found: list[Resource]) -> Resource | None:
+    """The one created last, of those that are not archived if there is one."""
+    live = [each for each in found if not each.get("properties.isArchived")] or found
+    return max(live, key=lambda each: each.created, default=None)
+
+
+def stamp(created: str) -> str:
+    """A moment as Azure ML writes it into a version's name, to a tenth of a microsecond."""
+    return datetime.fromisoformat(created).strftime("%Y-%m-%d-%H-%M-%S-%f") + "0"
+
+
+def shown(me: Resource, query: Mapping[str, str]) -> bool:
+    """Whether the view type of a list shows a resource: active ones, unless archived ones or all are asked for."""
+    wanted = query.get("listViewType") or "ActiveOnly"
+    archived = bool(me.get("properties.isArchived"))
+    return wanted == "All" or archived == (wanted == "ArchivedOnly")
+
+
+def ml_name(me: Resource) -> str:
+    """A version as a person calls it: ``environments train:3``."""
+    parts = me.id.text.split("/")
+    return f"{parts[-4]} {parts[-3]}:{parts[-1]}"
+
+
+def users(me: Resource, view: View) -> Iterator[Resource]:
+    """Deployments, schedules and running jobs whose body names a version, wherever they are."""
+    for kind in ("onlineEndpoints/deployments", "batchEndpoints/deployments", "schedules", "jobs"):
+        for each in view.of_kind(f"{ML}/workspaces/{kind}"):
+            if kind == "jobs" and each.get("properties.status") not in _RUNNING:
+                continue
+            if any(_means(text, me) for text in _texts(each.body)):
+                yield each
+
+
+def _means(text: str, me: Resource) -> bool:
+    said = text.lower().removeprefix("azureml:") if text.lower().startswith("azureml:/sub") else text.lower()
+    return said in (me.id.key, registry_id(me).lower())
+
+
+def registry_id(me: Resource) -> str:
+    """How a registry's asset is referred to from outside; '' for one in a workspace."""
+    parts = me.id.text.split("/")
+    return f"azureml://registries/{parts[8]}/{'/'.join(parts[9:])}" if parts[7].lower() == "registries" else ""
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+
+
+_REGISTRY = re.compile(r"azureml://registries/([^/]+)/(\w+)/([^/]+)/(versions|labels)/([^/]+)", re.IGNORECASE)
+_SHORT = re.compile(r"(?:azureml:)?([^:/@\s]+)(?::([^:/@\s]+)|@([^:/@\s]+))")
+
+
+def resolve(reference: str, segment: str, workspace: str, view: View) -> Resource | None:
+    """The asset version that a reference means, or None.
+
+    Args:
+        reference: an ARM id with or without ``azureml:`` before it, ``azureml:NAME:VERSION``, ``azureml:NAME@LABEL``
+            or ``azureml://registries/REGISTRY/KIND/NAME/versions/VERSION``.
+        segment: the kind of asset that a short reference means, such as ``environments``.
+        workspace: ARM id of the workspace in which a short reference is meant.
+        view: where to look.
+    """
+    if found := _REGISTRY.fullmatch(reference):
+        registry = view.named("mlregistry", found[1])
+        path = f"{registry.id.text}/{found[2]}/{found[3]}/{found[4]}/{found[5]}" if registry else ""
+    elif reference.removeprefix("azureml:").startswith("/subscriptions/"):
+        path = reference.removeprefix("azureml:")
+    elif found := _SHORT.fullmatch(reference):
+        below = f"versions/{found[2]}" if found[2] else f"labels/{found[3]}"
+        path = f"{workspace}/{segment}/{found[1]}/{below}"
+    else:
+        path = ""
+    if not path:
+        return None
+    if re.search(r"/labels/(latest|default)$", path):
+        return _latest(ids.parse(path), view)
+    where = ids.parse(path)
+    kind = view.registry.get(where.type)
+    return kind.find(where, view) if kind else None
+
+
+def _latest(where: ids.ResourceId, view: View) -> Resource | None:
+    container = view.get(where.parent)
+    return newest(versions(container, view)) if container else None
+
+
+def need(reference: str, segment: str, workspace: str, view: View) -> Resource:
+    """The asset version that a reference means.
+
+    Raises:
+        Refusal: 400, naming the reference.
+    """
+    found = resolve(reference, segment, workspace, view)
+    if found is None:
+        raise Refusal(400, "UserError", f"'{reference}' does not exist among the {segment} of {workspace}.")
+    return found

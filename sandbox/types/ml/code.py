@@ -1,0 +1,42 @@
+"""Code: an uploaded folder, found again by the hash of its content."""
+
+from collections.abc import Mapping
+
+from sandbox.arm.resource import Resource, View
+from sandbox.types.ml.asset import ML, Container, Version, shown
+
+
+class CodeContainer(Container):
+    """``workspaces/codes``."""
+
+    arm_type = f"{ML}/workspaces/codes"
+
+
+class CodeVersion(Version):
+    """``workspaces/codes/versions``."""
+
+    arm_type = f"{ML}/workspaces/codes/versions"
+    path = "codeUri"
+
+    def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
+        """With ``hash``, every code of the workspace that has this content, whatever it is called."""
+        if "hash" not in query:
+            return super().listed(scope, query, view)
+        workspace = scope.rsplit("/", 2)[0]
+        return [
+            each
+            for each in view.of_kind(self.arm_type, f"{workspace}/")
+            if each.properties.get("properties", {}).get("hash_sha256") == query["hash"] and shown(each, query)
+        ]
+
+
+class RegistryCodeContainer(CodeContainer):
+    """``registries/codes``."""
+
+    arm_type = f"{ML}/registries/codes"
+
+
+class RegistryCodeVersion(CodeVersion):
+    """``registries/codes/versions``."""
+
+    arm_type = f"{ML}/registries/codes/versions"
