@@ -85,9 +85,8 @@ def export(folders: argparse.Namespace, lineage: dict[str, str]) -> None:
     shutil.copyfile(folders.checks / "checks.json", folders.out / "checks.json")
     step.write_json(folders.out / "model_card.json", card(folders, lineage, parity))
     for row in speed:
-        print(
-            f"batch {row['rows']}: native {row['native_ms']} ms, ONNX {row['onnx_ms']} ms, {row['speedup']} times as fast"
-        )
+        times = f"native {row['native_ms']} ms, ONNX {row['onnx_ms']} ms"
+        print(f"batch {row['rows']}: {times}, {row['speedup']} times as fast")
     print(f"parity on {parity['rows']} rows: labels equal, largest difference {parity['largest_difference']}")
 
 
@@ -132,7 +131,7 @@ def _float32_at_most(value: float) -> float:
 
 def compare(model: "lightgbm.Booster", session: runtime.Session, matrix: features.Matrix) -> dict[str, Any]:
     """Compares all rows; the native label is the more likely class."""
-    native = model.predict(matrix)
+    native = np.asarray(model.predict(matrix))
     labels, probabilities = session.predict(matrix)
     different = int(np.sum(labels != (native > 0.5)))
     largest = float(np.abs(probabilities - native).max())

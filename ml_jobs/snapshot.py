@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import naming
 from ml_jobs import months, step
@@ -67,7 +67,7 @@ def main() -> None:
     print(f"version: {note['version']}")
 
 
-def snapshot(out: Path, wanted: tuple[str, ...]) -> dict[str, object]:
+def snapshot(out: Path, wanted: tuple[str, ...]) -> dict[str, Any]:
     """Makes ``out`` hold exactly the wanted months.
 
     Returns:
@@ -145,20 +145,14 @@ def _build(source: Path, wanted: tuple[str, ...], built: Path) -> dict[str, int]
 
 
 def _load(connection: "duckdb.DuckDBPyConnection", table: str, path: Path, columns: dict[str, str]) -> None:
-    declared = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
-    connection.execute(
-        f"CREATE TABLE {table} AS SELECT * FROM "  # noqa: S608 - identifiers and paths are ours
-        f"read_csv('{path}', header = true, nullstr = ['NA', ''], columns = {{{declared}}})"
-    )
+    connection.read_csv(str(path), header=True, na_values=["NA", ""], columns=columns).create(table)
 
 
 def _write(connection: "duckdb.DuckDBPyConnection", table: str, folder: Path, where: str) -> int:
     folder.mkdir(parents=True, exist_ok=True)
-    written = connection.execute(
-        f"COPY (SELECT * FROM {table} WHERE {where} ORDER BY {_ORDER[table]}) "  # noqa: S608 - ours too
-        f"TO '{folder / table}.parquet' (FORMAT parquet, COMPRESSION zstd)"
-    ).fetchone()
-    return int(written[0]) if written else 0
+    rows = connection.table(table).filter(where).order(_ORDER[table])
+    rows.write_parquet(str(folder / f"{table}.parquet"), compression="zstd")
+    return len(rows)
 
 
 if __name__ == "__main__":

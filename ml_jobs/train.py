@@ -85,15 +85,16 @@ def fit(
     encoding: features.Encoding, matrix: features.Matrix, labels: features.Numbers, seed: int, parameters: Parameters
 ) -> "lightgbm.Booster":
     """Returns the fitted model."""
-    lightgbm = libraries.lightgbm()
+    library = libraries.lightgbm()
     settings = {
         **_FIXED,
         **asdict(parameters),
         "seed": seed,
         "monotone_constraints": list(encoding.directions),
     }
-    data = lightgbm.Dataset(matrix, labels, feature_name=list(encoding.features))
-    return lightgbm.train(settings, data)
+    data = library.Dataset(matrix, labels, feature_name=list(encoding.features))
+    model: lightgbm.Booster = library.train(settings, data)
+    return model
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
