@@ -127,7 +127,8 @@ def content(folder: Path, include: tuple[str, ...] = ("**/*",)) -> Content:
             raise ValueError(f"{folder.as_posix()}: no file matches {pattern!r}; want at least one")
         for name, path in found.items():
             if name not in digests:
-                digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+                with path.open("rb") as file:
+                    digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
     files = tuple(sorted(digests.items()))
     return Content(files=files, version=content_version(*(part for pair in files for part in pair)))
 

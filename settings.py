@@ -75,14 +75,16 @@ class TrainingSettings:
     """The training pipeline.
 
     Attributes:
-        pipeline_file: pipeline component, relative to the project; its steps' files are beside it.
+        pipeline_file: pipeline component, relative to the project; it names the files of its steps.
+        code: files the steps need, as patterns relative to the project.
         cluster: name of the cluster its runs use.
-        environment: name of the environment its steps run in.
+        data: name of the data asset its runs read.
     """
 
     pipeline_file: str = setting(rules.existing_file())
+    code: tuple[str, ...] = setting(rules.texts("patterns such as ml_jobs/**/*"))
     cluster: str = setting(rules.azure_name())
-    environment: str = setting(rules.azure_name())
+    data: str = setting(rules.azure_name())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +200,7 @@ def _value(reader: rules.Reader, key: str, raw: str | None, rule: rules.Rule) ->
 def _check_together(reader: rules.Reader, namespace: str, values: dict[str, Any]) -> None:
     """Rules between values; what is missing or wrong by itself was reported before."""
     clusters: tuple[ClusterSettings, ...] = values["clusters"] or ()
+    data: tuple[DataSettings, ...] = values["data"] or ()
     environments: tuple[EnvironmentSettings, ...] = values["environments"] or ()
     training: TrainingSettings | None = values["training"]
     endpoint: EndpointSettings | None = values["endpoint"]
@@ -208,21 +211,21 @@ def _check_together(reader: rules.Reader, namespace: str, values: dict[str, Any]
                 f"{cluster.min_nodes} is more than max_nodes={cluster.max_nodes}",
                 "min_nodes up to max_nodes",
             )
-    for i, data in enumerate(values["data"] or ()):
-        if not Path(data.path).is_dir():
+    for asset in data:
+        if not Path(asset.path).is_dir():
             reader.report(
-                f"{namespace}:data[{i}].path",
-                f"{data.path!r}: no such folder",
+                f"{namespace}:data[{asset.name}].path",
+                f"{asset.path!r}: no such folder",
                 "an existing folder",
-                data.made_by,
+                asset.made_by,
             )
     references = []
     if training:
         references.append(("training.cluster", training.cluster, [c.name for c in clusters]))
-        references.append(("training.environment", training.environment, [e.name for e in environments]))
+        references.append(("training.data", training.data, [d.name for d in data]))
     if endpoint:
         references.append(("endpoint.environment", endpoint.environment, [e.name for e in environments]))
     for key, name, declared in references:
+        kind = f"{key.rpartition('.')[2]}s" if not key.endswith("data") else "data"
         if name not in declared:
-            kind = f"{key.partition('.')[2]}s"
             reader.report(f"{namespace}:{key}", f"{name!r} is not declared", f"one of {kind}: {', '.join(declared)}")

@@ -4,13 +4,14 @@ Not here: quota, which belongs to the subscription.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 from pulumi_azure_native import machinelearningservices as ml
 
 import roles
 from components.access import Access
+from components.place import WorkspacePlace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,7 @@ class ComputeClusterArgs:
         ValueError: names the field, the value received and the accepted range.
     """
 
-    resource_group_name: pulumi.Input[str]
-    workspace_name: pulumi.Input[str]
+    place: WorkspacePlace
     compute_name: str
     vm_size: str
     max_nodes: int
@@ -41,7 +41,6 @@ class ComputeClusterArgs:
     registry_id: pulumi.Input[str]
     min_nodes: int = 0
     idle_minutes: int = 5
-    tags: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]", self.compute_name):
@@ -70,8 +69,8 @@ class ComputeCluster(pulumi.ComponentResource):
         compute = ml.Compute(
             f"{name}-compute",
             compute_name=args.compute_name,
-            workspace_name=args.workspace_name,
-            resource_group_name=args.resource_group_name,
+            workspace_name=args.place.workspace_name,
+            resource_group_name=args.place.resource_group_name,
             identity=ml.ManagedServiceIdentityArgs(type=ml.ManagedServiceIdentityType.SYSTEM_ASSIGNED),
             properties=ml.AmlComputeArgs(
                 compute_type="AmlCompute",
@@ -88,7 +87,7 @@ class ComputeCluster(pulumi.ComponentResource):
                     ),
                 ),
             ),
-            tags=args.tags,
+            tags=args.place.tags,
             # Fixed physical name: the old cluster must go before its successor can take it.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )

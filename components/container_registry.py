@@ -3,10 +3,12 @@
 Not here: images. Azure ML builds its environments into it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 from pulumi_azure_native import containerregistry
+
+from components.place import GroupPlace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +20,9 @@ class ContainerRegistryArgs:
         sku: ``Basic``, ``Standard`` or ``Premium``; private endpoints need Premium.
     """
 
-    resource_group_name: pulumi.Input[str]
+    place: GroupPlace
     registry_name: str
-    location: str
     sku: str
-    tags: dict[str, str] = field(default_factory=dict)
 
 
 class ContainerRegistry(pulumi.ComponentResource):
@@ -36,11 +36,11 @@ class ContainerRegistry(pulumi.ComponentResource):
         registry = containerregistry.Registry(
             f"{name}-registry",
             registry_name=args.registry_name,
-            resource_group_name=args.resource_group_name,
-            location=args.location,
+            resource_group_name=args.place.resource_group_name,
+            location=args.place.location,
             sku=containerregistry.SkuArgs(name=args.sku),
             admin_user_enabled=False,
-            tags=args.tags,
+            tags=args.place.tags,
             # Fixed physical name: the old registry must go before its successor can take it.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )

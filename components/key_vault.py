@@ -3,10 +3,12 @@
 Not here: secrets. The platform stores none; Azure ML keeps its own there.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 from pulumi_azure_native import keyvault
+
+from components.place import GroupPlace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +26,11 @@ class KeyVaultArgs:
         ValueError: names the field, the value and the accepted range.
     """
 
-    resource_group_name: pulumi.Input[str]
+    place: GroupPlace
     vault_name: str
-    location: str
     tenant_id: pulumi.Input[str]
     soft_delete_days: int
     purge_protection: bool
-    tags: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 7 <= self.soft_delete_days <= 90:
@@ -48,8 +48,8 @@ class KeyVault(pulumi.ComponentResource):
         vault = keyvault.Vault(
             f"{name}-vault",
             vault_name=args.vault_name,
-            resource_group_name=args.resource_group_name,
-            location=args.location,
+            resource_group_name=args.place.resource_group_name,
+            location=args.place.location,
             properties=keyvault.VaultPropertiesArgs(
                 tenant_id=args.tenant_id,
                 sku=keyvault.SkuArgs(family="A", name=keyvault.SkuName.STANDARD),
@@ -59,7 +59,7 @@ class KeyVault(pulumi.ComponentResource):
                 # Azure refuses an explicit false: purge protection is on or not mentioned.
                 enable_purge_protection=True if args.purge_protection else None,
             ),
-            tags=args.tags,
+            tags=args.place.tags,
             # Fixed physical name: the old vault must go before its successor can take it.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )

@@ -3,10 +3,12 @@
 Not here: alerts and diagnostic settings.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 from pulumi_azure_native import applicationinsights, operationalinsights
+
+from components.place import GroupPlace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +24,10 @@ class MonitoringArgs:
         ValueError: names the field, the value and the accepted range.
     """
 
-    resource_group_name: pulumi.Input[str]
+    place: GroupPlace
     log_analytics_name: str
     insights_name: str
-    location: str
     retention_days: int
-    tags: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 30 <= self.retention_days <= 730:
@@ -45,25 +45,25 @@ class Monitoring(pulumi.ComponentResource):
         logs = operationalinsights.Workspace(
             f"{name}-logs",
             workspace_name=args.log_analytics_name,
-            resource_group_name=args.resource_group_name,
-            location=args.location,
+            resource_group_name=args.place.resource_group_name,
+            location=args.place.location,
             sku=operationalinsights.WorkspaceSkuArgs(name="PerGB2018"),
             retention_in_days=args.retention_days,
-            tags=args.tags,
+            tags=args.place.tags,
             # Fixed physical name: the old workspace must go before its successor can take it.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         insights = applicationinsights.Component(
             f"{name}-insights",
             resource_name_=args.insights_name,
-            resource_group_name=args.resource_group_name,
-            location=args.location,
+            resource_group_name=args.place.resource_group_name,
+            location=args.place.location,
             kind="web",
             application_type="web",
             # Ingestion by instrumentation key alone ended in 2025; the workspace is where telemetry lives.
             ingestion_mode="LogAnalytics",
             workspace_resource_id=logs.id,
-            tags=args.tags,
+            tags=args.place.tags,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         self.insights_id: pulumi.Output[str] = insights.id

@@ -3,7 +3,7 @@
 Not here: what it is built on (storage, vault, registry, telemetry), and everything that runs in it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 from pulumi_azure_native import machinelearningservices as ml
@@ -11,6 +11,7 @@ from pulumi_azure_native import managedidentity
 
 import roles
 from components.access import Access
+from components.place import GroupPlace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +26,7 @@ class WorkspaceArgs:
         data_container: container the datastore shows.
     """
 
-    resource_group_name: pulumi.Input[str]
-    location: str
+    place: GroupPlace
     workspace_name: str
     identity_name: str
     access: Access
@@ -36,13 +36,13 @@ class WorkspaceArgs:
     key_vault_id: pulumi.Input[str]
     registry_id: pulumi.Input[str]
     insights_id: pulumi.Input[str]
-    tags: dict[str, str] = field(default_factory=dict)
 
 
 class Workspace(pulumi.ComponentResource):
     """Creates one ``workspaces`` whose datastores are opened by identity, never by account key.
 
-    Outputs: ``workspace_name``, ``workspace_id``, ``data_store`` (name of the datastore).
+    Outputs: ``workspace_name``, ``workspace_id``, ``data_store_uri`` (address of
+    the datastore, ends with a slash).
     """
 
     def __init__(self, name: str, args: WorkspaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -50,16 +50,16 @@ class Workspace(pulumi.ComponentResource):
         identity = managedidentity.UserAssignedIdentity(
             f"{name}-identity",
             resource_name_=args.identity_name,
-            resource_group_name=args.resource_group_name,
-            location=args.location,
-            tags=args.tags,
+            resource_group_name=args.place.resource_group_name,
+            location=args.place.location,
+            tags=args.place.tags,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         workspace = ml.Workspace(
             f"{name}-workspace",
             workspace_name=args.workspace_name,
-            resource_group_name=args.resource_group_name,
-            location=args.location,
+            resource_group_name=args.place.resource_group_name,
+            location=args.place.location,
             identity=ml.ManagedServiceIdentityArgs(
                 type=ml.ManagedServiceIdentityType.USER_ASSIGNED, user_assigned_identities=[identity.id]
             ),
@@ -71,7 +71,7 @@ class Workspace(pulumi.ComponentResource):
             system_datastores_auth_mode=ml.SystemDatastoresAuthMode.IDENTITY,
             public_network_access=ml.PublicNetworkAccessType.ENABLED,
             v1_legacy_mode=False,
-            tags=args.tags,
+            tags=args.place.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Fixed physical name: the old workspace must go before its successor can take it.
@@ -84,12 +84,18 @@ class Workspace(pulumi.ComponentResource):
         datastore = self._datastore(name, args, workspace.name)
         self.workspace_name: pulumi.Output[str] = workspace.name
         self.workspace_id: pulumi.Output[str] = workspace.id
-        self.data_store: pulumi.Output[str] = datastore.name
+        self.data_store_uri: pulumi.Output[str] = pulumi.Output.format(
+            "azureml://subscriptions/{}/resourcegroups/{}/workspaces/{}/datastores/{}/paths/",
+            args.access.subscription_id,
+            args.place.resource_group_name,
+            workspace.name,
+            datastore.name,
+        )
         self.register_outputs(
             {
                 "workspace_name": self.workspace_name,
                 "workspace_id": self.workspace_id,
-                "data_store": self.data_store,
+                "data_store_uri": self.data_store_uri,
             }
         )
 
@@ -118,7 +124,7 @@ class Workspace(pulumi.ComponentResource):
             f"{name}-data",
             name="data",
             workspace_name=workspace_name,
-            resource_group_name=args.resource_group_name,
+            resource_group_name=args.place.resource_group_name,
             properties=ml.AzureBlobDatastoreArgs(
                 datastore_type="AzureBlob",
                 account_name=args.storage_account_name,
@@ -127,7 +133,7 @@ class Workspace(pulumi.ComponentResource):
                 credentials=ml.NoneDatastoreCredentialsArgs(credentials_type="None"),
                 service_data_access_auth_identity=ml.ServiceDataAccessAuthIdentity.WORKSPACE_USER_ASSIGNED_IDENTITY,
                 description="Data snapshots that the stack uploads",
-                tags=args.tags,
+                tags=args.place.tags,
             ),
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )

@@ -1,0 +1,68 @@
+"""Environment asset: exact Python packages on an image pinned by digest, as one immutable version.
+
+Not here: building the image. Azure ML does that when a job or a deployment first needs it.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+from pulumi_azure_native import machinelearningservices as ml
+
+import naming
+from components.place import WorkspacePlace
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentArgs:
+    """Inputs of the environment.
+
+    Attributes:
+        environment_name: asset name.
+        conda_file: file with exact pins, relative to the project.
+        image: base image as ``NAME@sha256:DIGEST``; a tag would let the same version become other bytes.
+
+    Raises:
+        ValueError: the image is not pinned, or the file is missing; names the field and the value.
+    """
+
+    place: WorkspacePlace
+    environment_name: str
+    conda_file: str
+    image: str
+
+    def __post_init__(self) -> None:
+        if not re.search(r"@sha256:[0-9a-f]{64}$", self.image):
+            raise ValueError(f"image={self.image!r}: want NAME@sha256:DIGEST, a tag can move")
+        if not Path(self.conda_file).is_file():
+            raise ValueError(f"conda_file={self.conda_file!r}: want an existing file")
+
+
+class Environment(pulumi.ComponentResource):
+    """Creates one ``environments/versions``.
+
+    Outputs: ``environment_id`` (ARM id), ``version``, ``reference`` (``name:version``).
+    """
+
+    def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("mlops:azure:Environment", name, None, opts)
+        conda = Path(args.conda_file).read_text(encoding="utf-8")
+        self.version: str = naming.content_version(conda, args.image)
+        environment = ml.EnvironmentVersion(
+            f"{name}-version",
+            name=args.environment_name,
+            version=self.version,
+            workspace_name=args.place.workspace_name,
+            resource_group_name=args.place.resource_group_name,
+            properties=ml.EnvironmentVersionPropertiesArgs(
+                image=args.image,
+                conda_file=conda,
+                os_type=ml.OperatingSystemType.LINUX,
+                tags=args.place.tags,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.environment_id: pulumi.Output[str] = environment.id
+        self.reference: str = f"{args.environment_name}:{self.version}"
+        self.register_outputs({"environment_id": self.environment_id, "reference": self.reference})
