@@ -72,6 +72,7 @@ class Kind:
         provisioning: it shows ``properties.provisioningState``.
         system_data: it shows ``systemData``.
         lro: its writes are long-running operations.
+        created: HTTP status of a creation that is done at once.
         soft_delete: how it survives its deletion, if it does.
         differs: what the sandbox does otherwise than Azure, by property or verb; printed in the docs.
     """
@@ -90,6 +91,7 @@ class Kind:
     provisioning: ClassVar[bool] = True
     system_data: ClassVar[bool] = False
     lro: ClassVar[bool] = False
+    created: ClassVar[int] = 201
     soft_delete: ClassVar[SoftDelete | None] = None
     differs: ClassVar[Mapping[str, str]] = {}
 

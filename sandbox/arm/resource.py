@@ -198,6 +198,7 @@ class Change(View):
 
     def __init__(self, tx: Tx, registry: "Registry", caller: str) -> None:
         super().__init__(tx, registry)
+        tx.resources = True
         self.tx = tx
         self.caller = caller
 
@@ -243,7 +244,6 @@ class Change(View):
         scope = unique.format(location=me.get("location", ""))
         row = self.tx.one("SELECT key FROM names WHERE scope = ? AND name = ?", (scope, me.name.lower()))
         if row and row["key"] != me.id.key:
-            raise ArmError(
-                409, "NameNotAvailable", f"The name '{me.name}' for {me.id.type} is already taken in {scope}."
-            )
+            code = self.registry.need(me.id).name.taken
+            raise ArmError(409, code, f"The name '{me.name}' for {me.id.type} is already taken in {scope}.")
         self.tx.run("INSERT OR REPLACE INTO names VALUES (?,?,?)", (scope, me.name.lower(), me.id.key))

@@ -164,6 +164,28 @@ def accept(kind: Kind, where: ResourceId, body: Body, old: Resource | None, chan
     return new
 
 
+def check_name(namespace: str, body: Body, view: View) -> Body:
+    """What ``POST .../checkNameAvailability`` answers for any kind whose name is Azure-wide.
+
+    Raises:
+        ArmError: 400 for a type that the namespace does not have or whose names are not Azure-wide.
+    """
+    arm_type, name = str(body.get("type", "")), str(body.get("name", ""))
+    kind = view.registry.get(arm_type)
+    if kind is None or not kind.name.unique or arm_type.split("/")[0].lower() != namespace.lower():
+        raise ArmError(
+            400, "InvalidResourceType", f"type is '{arm_type}': no type of {namespace} with Azure-wide names."
+        )
+    try:
+        kind.name.check(kind.arm_type, name)
+    except ArmError as refusal:
+        return {"nameAvailable": False, "reason": refusal.code, "message": refusal.message}
+    row = view.reader.one("SELECT 1 FROM names WHERE scope = ? AND name = ?", (kind.name.unique, name.lower()))
+    if row:
+        return {"nameAvailable": False, "reason": "AlreadyExists", "message": f"The name '{name}' is already taken."}
+    return {"nameAvailable": True}
+
+
 def _shape(kind: Kind, where: ResourceId, body: Body, schema: Schema, *, patch: bool) -> None:
     """Hold the body against the type's own properties; what only Azure sets is left out, as ARM leaves it out.
 

@@ -8,6 +8,7 @@ from sandbox.arm.errors import ArmError
 from sandbox.faults import BrokenError, Faults
 from sandbox.gateway.hosts import Hosts, Plane
 from sandbox.gateway.http import Receive, Request, Response, Scope, Send, json_response
+from sandbox.store.db import DiskFullError
 
 log = logging.getLogger("sandbox.requests")
 
@@ -68,6 +69,9 @@ class Pipeline:
             return plane.refuse(error)
         except (BrokenError, ConnectionResetError):
             raise
+        except DiskFullError as full:
+            log.warning("%s %s%s: %s", request.method, request.host, request.path, full)
+            return plane.refuse(ArmError(507, "InsufficientStorage", str(full)))
         except Exception as error:
             log.exception("%s %s%s failed", request.method, request.host, request.path)
             return _failed(plane, error)

@@ -8,7 +8,7 @@ from sandbox.arm.access import Caller
 from sandbox.arm.errors import ArmError
 from sandbox.arm.ids import ResourceId
 from sandbox.arm.resource import Resource
-from sandbox.arm.verbs import Verbs
+from sandbox.arm.verbs import Verbs, check_name
 from sandbox.gateway.hosts import Plane
 from sandbox.gateway.http import Request, Response, json_response
 
@@ -61,7 +61,7 @@ class ResourceManager(Plane):
                 conditions=_conditions(request),
             )  # fmt: skip
             headers = {"etag": me.etag, **self._async_headers(request, me.id, operation)}
-            return json_response(verbs.show(me, self.azure), 201 if new else 200, headers)
+            return json_response(verbs.show(me, self.azure), self._written(me, new, operation), headers)
         if request.method == "DELETE":
             self._require(caller, where, "delete")
             existed, operation = await verbs.delete(where, caller.object_id, _conditions(request))
@@ -72,7 +72,15 @@ class ResourceManager(Plane):
             )
         raise _method_not_allowed(request)
 
+    def _written(self, me: Resource, new: bool, operation: str) -> int:
+        if not new:
+            return 200
+        return 201 if operation else self.azure.registry.need(me.id).created
+
     async def _post(self, request: Request, caller: Caller, parts: list[str]) -> Response:
+        if len(parts) == 5 and parts[2].lower() == "providers" and parts[4].lower() == "checknameavailability":
+            access.require(self.azure.reader, caller, f"{parts[3]}/{parts[4]}/read", f"/{parts[0]}/{parts[1]}")
+            return json_response(check_name(parts[3], await request.json() or {}, self.azure))
         where, name = ids.parse("/" + "/".join(parts[:-1])), parts[-1]
         self._require(caller, where, f"{name}/action")
         answer = await Verbs(self.azure, self.operations).post(where, name, await request.json() or {})
@@ -85,6 +93,7 @@ class ResourceManager(Plane):
             self.azure.need(scope)
             access.require(self.azure.reader, caller, "Microsoft.Resources/subscriptions/resources/read", scope)
             found = [each for each in reversed(self.azure.under(scope)) if _top_level(each)]
+            found = _filtered(found, request.query.get("$filter", ""))
         else:
             kind = self.azure.registry.need_type(arm_type)
             access.require(self.azure.reader, caller, f"{kind.arm_type}/read", scope or "/")
@@ -138,6 +147,21 @@ class ResourceManager(Plane):
 def _top_level(me: Resource) -> bool:
     """What the collection of all resources of a scope shows: tracked ones that are in no other resource."""
     return me.id.kind.count("/") == 1 and bool(me.body.get("location")) and bool(me.id.group)
+
+
+def _filtered(found: list[Resource], wanted: str) -> list[Resource]:
+    """The one filter that clients use on a collection of everything: by type.
+
+    Raises:
+        ArmError: 400 InvalidFilterInQueryString for any other.
+    """
+    if not wanted:
+        return found
+    if match := re.fullmatch(r"\s*resourceType\s+eq\s+'([^']+)'\s*", wanted, re.IGNORECASE):
+        return [each for each in found if each.id.kind == match[1].lower()]
+    raise ArmError(
+        400, "InvalidFilterInQueryString", f"Invalid $filter '{wanted}': the sandbox has resourceType eq 'TYPE'."
+    )
 
 
 def _is_collection(parts: list[str]) -> bool:

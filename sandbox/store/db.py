@@ -59,11 +59,13 @@ class Tx(Reader):
     """A transaction in progress: it reads its own writes.
 
     Attributes:
+        resources: it may change resources or role assignments.
         written: what its statements were given, to say how much room they wanted when there was none.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
+        self.resources = False
         self.written: list[Params] = []
 
     def run(self, sql: str, params: Params = ()) -> int:
@@ -78,6 +80,10 @@ class Store(Reader):
     Args:
         path: the SQLite file; made, or brought up to date, when it is opened.
 
+    Attributes:
+        revision: grows with each commit that may have changed resources or role assignments; what was derived
+            from those holds as long as it stands still.
+
     Raises:
         StateError: the file is damaged or from a newer version; the message names it and the repair.
     """
@@ -91,6 +97,7 @@ class Store(Reader):
         self._flusher: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self.path = path
+        self.revision = 0
 
     async def write(self, change: Callable[[Tx], T]) -> T:
         """Run `change` in a transaction and return its result once that is durable.
@@ -128,13 +135,14 @@ class Store(Reader):
 
     async def _commit(self, batch: list[_Wanted]) -> None:
         """Apply the changes one by one, commit them together, then tell each that asked."""
-        written: list[Params] = []
+        transactions = [Tx(self._writing) for _ in batch]
         try:
-            done = [(future, *self._apply(change, written)) for change, future in batch]
+            done = [self._apply(change, tx) for (change, _), tx in zip(batch, transactions, strict=True)]
             await self._in_thread("COMMIT")
         except sqlite3.OperationalError as failure:
-            raise self._told(failure, written) from failure
-        for future, value, error in done:
+            raise self._told(failure, transactions) from failure
+        self.revision += any(tx.resources for tx in transactions)
+        for (_, future), (value, error) in zip(batch, done, strict=True):
             if future.done():
                 continue
             if error is None:
@@ -142,27 +150,24 @@ class Store(Reader):
             else:
                 future.set_exception(error)
 
-    def _told(self, failure: Exception, written: list[Params]) -> Exception:
-        """A full disk by its name; any other failure as it is."""
-        if isinstance(failure, sqlite3.OperationalError) and failure.sqlite_errorcode & 0xFF in _FULL:
-            return DiskFullError(self.path, _size(written))
-        return failure
-
-    def _apply(self, change: Callable[[Tx], object], written: list[Params]) -> tuple[object, Exception | None]:
+    def _apply(self, change: Callable[[Tx], object], tx: Tx) -> tuple[object, Exception | None]:
         self._writing.execute("SAVEPOINT one")
-        tx = Tx(self._writing)
         try:
             value = change(tx)
         except Exception as error:
             if not self._writing.in_transaction:  # SQLite gave up the whole transaction: no room, or worse
-                written += tx.written
                 raise
             self._writing.execute("ROLLBACK TO one")
             self._writing.execute("RELEASE one")
-            return None, self._told(error, tx.written)
-        written += tx.written
+            return None, self._told(error, [tx])
         self._writing.execute("RELEASE one")
         return value, None
+
+    def _told(self, failure: Exception, transactions: list[Tx]) -> Exception:
+        """A full disk by its name, with what was to be written; any other failure as it is."""
+        if isinstance(failure, sqlite3.OperationalError) and failure.sqlite_errorcode & 0xFF in _FULL:
+            return DiskFullError(self.path, sum(_size(params) for tx in transactions for params in tx.written))
+        return failure
 
     async def _begin(self) -> None:
         try:
@@ -185,8 +190,8 @@ class Store(Reader):
                 future.set_exception(error)
 
 
-def _size(written: list[Params]) -> int:
-    return sum(len(value) if isinstance(value, str | bytes) else 8 for params in written for value in params)
+def _size(params: Params) -> int:
+    return sum(len(value) if isinstance(value, str | bytes) else 8 for value in params)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
