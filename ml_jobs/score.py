@@ -1,0 +1,64 @@
+"""Scores flights in Azure's inference server, on a managed endpoint or anywhere else.
+
+    azmlinfsrv --entry_script ml_jobs/score.py --model_dir MODEL --port 5001
+
+Started in the folder that holds ``ml_jobs/``; needs onnxruntime and numpy. ``POST /score`` takes a body as
+``request.schema.json`` describes (``sample_request.json`` is one) and answers
+``{"model": {...}, "predictions": [{"late": false, "probability": 0.12}, ...]}`` in the request's order. A request that
+does not keep the schema gets 400 and ``{"error": {"code": "BadRequest", "field": "flights[0].carrier", ...}}``.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from azureml_inference_server_http.api.aml_response import (  # type: ignore[import-not-found] # in .venv-serving only
+    AMLResponse,
+)
+
+from ml_jobs import features, request, runtime, step
+
+
+class Model:
+    """A registered model, ready to answer."""
+
+    def __init__(self, folder: Path) -> None:
+        card = step.read_json(folder / "model_card.json")
+        self._lineage = {name: card[name] for name in ("commit", "data_version", "environment_version")}
+        self._encoding = features.Encoding.load(folder / "encoding.json")
+        self._session = runtime.Session(folder / "model.onnx")
+        self._reader = request.Reader()
+
+    def answer(self, text: str) -> dict[str, Any]:
+        """Returns the answer to one request; raises ``request.BadRequest``."""
+        labels, probabilities = self._session.predict(self._encoding.encode(self._reader.read(text)))
+        predictions = [
+            {"late": bool(label), "probability": round(float(probability), 6)}
+            for label, probability in zip(labels, probabilities, strict=True)
+        ]
+        return {"model": self._lineage, "predictions": predictions}
+
+
+# The server calls init() once in each worker, then run() for each request: the model lives between the two.
+_loaded: list[Model] = []
+
+
+def init() -> None:
+    """Loads the one model below ``AZUREML_MODEL_DIR``.
+
+    Azure keeps the name of the folder that was registered below that path, so the card is looked for.
+    """
+    root = Path(os.environ["AZUREML_MODEL_DIR"])
+    cards = sorted(root.rglob("model_card.json"))
+    if len(cards) != 1:
+        raise step.StepError(f"AZUREML_MODEL_DIR={root}: holds {len(cards)} files model_card.json; want 1")
+    _loaded[:] = [Model(cards[0].parent)]
+
+
+def run(raw_data: str) -> dict[str, Any] | AMLResponse:
+    """Answers one request; the server turns a dict into a JSON response."""
+    try:
+        return _loaded[0].answer(raw_data)
+    except request.BadRequest as error:
+        body = {"error": {"code": "BadRequest", "field": error.field, "message": str(error)}}
+        return AMLResponse(body, 400, json_str=True)
