@@ -72,7 +72,7 @@ class Kind:
         provisioning: it shows ``properties.provisioningState``.
         system_data: it shows ``systemData``.
         lro: its writes are long-running operations.
-        created: HTTP status of a creation that is done at once.
+        created: HTTP status of a creation.
         soft_delete: how it survives its deletion, if it does.
         differs: what the sandbox does otherwise than Azure, by property or verb; printed in the docs.
     """
@@ -154,14 +154,19 @@ class Kind:
         return {method.arm_action.lower(): method for _, method in found}
 
 
-def action(name: str) -> Callable[[F], F]:
+def action(name: str, *, slow: bool = False, absent: bool = False) -> Callable[[F], F]:
     """Mark a method as the answer to ``POST .../name``.
 
     The method takes (me, body, azure) and returns the JSON to answer, or None for 204.
+
+    Args:
+        name: as ARM spells it.
+        slow: it is a long-running operation: a coroutine, repeatable, run after the answer, without a body.
+        absent: it is also asked of a resource that is not there yet; `me` is then empty and not stored.
     """
 
     def mark(method: F) -> F:
-        method.arm_action = name  # type: ignore[attr-defined]
+        method.arm_action, method.arm_slow, method.arm_absent = name, slow, absent  # type: ignore[attr-defined]
         return method
 
     return mark

@@ -9,7 +9,6 @@ from typing import Any
 from sandbox import clock
 from sandbox.arm.azure import Azure
 from sandbox.arm.errors import ArmError
-from sandbox.arm.ids import parse
 from sandbox.arm.resource import Change, Resource
 
 log = logging.getLogger("sandbox.operations")
@@ -109,8 +108,9 @@ class Operations:
         if row is None:
             return
         error: ArmError | None = None
+        result: Any = None
         try:
-            await self._work(row["verb"], row["key"], row["generation"])
+            result = await self._work(row["verb"], row["key"], row["generation"])
         except ArmError as refusal:
             error = refusal
         except Exception as failure:
@@ -118,18 +118,23 @@ class Operations:
             error = ArmError(500, "InternalServerError", f"{type(failure).__name__}: {failure}")
         await self._wait(operation, row["pace"], row["started"])
         await self._azure.change(
-            "", lambda change: self._end(change, operation, row["verb"], row["key"], row["generation"], error)
+            "", lambda change: self._end(change, operation, row["verb"], row["key"], row["generation"], error, result)
         )
 
-    async def _work(self, verb: str, key: str, generation: int) -> None:
+    async def _work(self, verb: str, key: str, generation: int) -> Any:
+        """Do what the verb asks for; an action's answer is the result."""
         me = self._azure.get(key)
         if me is None or me.generation != generation:
-            return
+            return None
+        kind = self._azure.registry.need(me.id)
         if verb == "delete":
             for resource in [*self._azure.under(key), me]:
                 await self._azure.registry.need(resource.id).remove(resource, self._azure)
+        elif verb in _STATE:
+            await kind.apply(me, self._azure)
         else:
-            await self._azure.registry.need(me.id).apply(me, self._azure)
+            return await kind.actions()[verb.lower()](me, {}, self._azure)  # type: ignore[misc]
+        return None
 
     async def _wait(self, operation: str, pace: str, started: str) -> None:
         how, _, amount = pace.partition(":")
@@ -146,7 +151,7 @@ class Operations:
             await event.wait()
 
     def _end(
-        self, change: Change, operation: str, verb: str, key: str, generation: int, error: ArmError | None
+        self, change: Change, operation: str, verb: str, key: str, generation: int, error: ArmError | None, result: Any
     ) -> None:
         state = "Failed" if error else "Succeeded"
         me = change.get(key)
@@ -154,11 +159,17 @@ class Operations:
             state = "Canceled" if verb != "delete" else state
         elif verb == "delete" and error is None:
             erase_tree(change, me)
-        else:
+        elif verb in _STATE:
             change.tx.run("UPDATE resources SET state = ? WHERE key = ?", (state, key))
         change.tx.run(
-            "UPDATE operations SET state = ?, error = ?, ended = ? WHERE id = ?",
-            (state, json.dumps(error.body()) if error else None, clock.timestamp(), operation),
+            "UPDATE operations SET state = ?, error = ?, result = ?, ended = ? WHERE id = ?",
+            (
+                state,
+                json.dumps(error.body()) if error else None,
+                json.dumps(result) if result else None,
+                clock.timestamp(),
+                operation,
+            ),
         )
 
 
@@ -201,6 +212,8 @@ def erase_tree(change: Change, me: Resource) -> None:
             change.erase(resource)
 
 
-def deleted_id(key: str) -> str:
-    """The resource group or subscription that a soft-deleted resource was in."""
-    return parse(key).parent
+def purge(change: Change, resource_id: str) -> None:
+    """Forget a soft-deleted resource and give its name back."""
+    key = resource_id.lower()
+    change.tx.run("DELETE FROM deleted WHERE key = ?", (key,))
+    change.tx.run("DELETE FROM names WHERE key = ?", (key,))

@@ -117,8 +117,8 @@ class Verbs:
             self._operations.launch(operation)
         return existed, operation
 
-    async def post(self, where: ResourceId, name: str, body: Body) -> Body | list[Any] | None:
-        """Run an action that the kind declares."""
+    async def post(self, where: ResourceId, name: str, body: Body, caller: str) -> tuple[Body | list[Any] | None, str]:
+        """Run an action that the kind declares; returns its answer and, for a slow one, the operation's id."""
         kind = self._azure.registry.need(where)
         method = kind.actions().get(name.lower())
         if method is None:
@@ -126,9 +126,18 @@ class Verbs:
             raise ArmError(
                 404, "InvalidResourceAction", f"'{name}' is no action of {kind.arm_type}; the sandbox has: {known}."
             )
-        me = await self.get(where)
+        if method.arm_absent and kind.find(where, self._azure) is None:  # type: ignore[attr-defined]
+            self._azure.need(where.parent.rsplit("/", 2)[0])
+            me = Resource(where, {})
+        else:
+            me = await self.get(where)
+        if method.arm_slow:  # type: ignore[attr-defined]
+            verb = method.arm_action  # type: ignore[attr-defined]
+            operation = await self._azure.change(caller, lambda change: self._operations.record(change, me, verb))
+            self._operations.launch(operation)
+            return None, operation
         answer = method(me, body, self._azure)
-        return await answer if inspect.isawaitable(answer) else answer
+        return (await answer if inspect.isawaitable(answer) else answer), ""
 
 
 def accept(kind: Kind, where: ResourceId, body: Body, old: Resource | None, change: Change, *, patch: bool) -> Resource:

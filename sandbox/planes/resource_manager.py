@@ -61,7 +61,8 @@ class ResourceManager(Plane):
                 conditions=_conditions(request),
             )  # fmt: skip
             headers = {"etag": me.etag, **self._async_headers(request, me.id, operation)}
-            return json_response(verbs.show(me, self.azure), self._written(me, new, operation), headers)
+            status = self.azure.registry.need(me.id).created if new else 200
+            return json_response(verbs.show(me, self.azure), status, headers)
         if request.method == "DELETE":
             self._require(caller, where, "delete")
             existed, operation = await verbs.delete(where, caller.object_id, _conditions(request))
@@ -72,18 +73,16 @@ class ResourceManager(Plane):
             )
         raise _method_not_allowed(request)
 
-    def _written(self, me: Resource, new: bool, operation: str) -> int:
-        if not new:
-            return 200
-        return 201 if operation else self.azure.registry.need(me.id).created
-
     async def _post(self, request: Request, caller: Caller, parts: list[str]) -> Response:
         if len(parts) == 5 and parts[2].lower() == "providers" and parts[4].lower() == "checknameavailability":
             access.require(self.azure.reader, caller, f"{parts[3]}/{parts[4]}/read", f"/{parts[0]}/{parts[1]}")
             return json_response(check_name(parts[3], await request.json() or {}, self.azure))
         where, name = ids.parse("/" + "/".join(parts[:-1])), parts[-1]
         self._require(caller, where, f"{name}/action")
-        answer = await Verbs(self.azure, self.operations).post(where, name, await request.json() or {})
+        verbs = Verbs(self.azure, self.operations)
+        answer, operation = await verbs.post(where, name, await request.json() or {}, caller.object_id)
+        if operation:
+            return Response(202, headers=self._async_headers(request, where, operation, result=True))
         return Response(204) if answer is None else json_response(answer)
 
     def _list(self, request: Request, caller: Caller, parts: list[str]) -> Response:

@@ -63,21 +63,25 @@ class Version(Kind):
 
     Attributes:
         path: the property that says where the content is, if it is stored somewhere.
+        bags: maps that Azure shows empty rather than not at all.
     """
 
     level = "enforced"
     name = ASSET_NAME
     system_data = True
     path: ClassVar[str] = ""
+    bags: ClassVar[tuple[str, ...]] = ("tags", "properties")
 
     def parent_body(self, new: Resource) -> Body:
         """The container is made with its first version."""
         return {"properties": {}}
 
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
-        """Flags that Azure always shows."""
+        """Flags and maps that Azure always shows."""
         for flag in ("isAnonymous", "isArchived"):
             new.properties[flag] = bool(new.properties.get(flag))
+        for bag in self.bags:
+            new.properties[bag] = new.properties.get(bag) or {}
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """Content is immutable; what describes it is not."""

@@ -18,6 +18,7 @@ class ModelVersion(Version):
 
     arm_type = f"{ML}/workspaces/models/versions"
     path = "modelUri"
+    bags = ("tags", "properties", "flavors")
     extra = ("properties.intellectualProperty", "properties.systemMetadata", "properties.defaultDeploymentTemplate")
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:

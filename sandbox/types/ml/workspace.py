@@ -22,6 +22,7 @@ class Workspace(Kind):
     tracked = True
     system_data = True
     lro = True
+    created = 200
     soft_delete = SoftDelete()
     refs = (
         Ref("properties.storageAccount", "Microsoft.Storage/storageAccounts"),
