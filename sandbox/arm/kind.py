@@ -74,6 +74,7 @@ class Kind:
         lro: its writes are long-running operations.
         created: HTTP status of a creation.
         soft_delete: how it survives its deletion, if it does.
+        made_by_azure: it appears by itself; a client cannot put it.
         differs: what the sandbox does otherwise than Azure, by property or verb; printed in the docs.
     """
 
@@ -93,6 +94,7 @@ class Kind:
     lro: ClassVar[bool] = False
     created: ClassVar[int] = 201
     soft_delete: ClassVar[SoftDelete | None] = None
+    made_by_azure: ClassVar[bool] = False
     differs: ClassVar[Mapping[str, str]] = {}
 
     # Inside the transaction: quick, no I/O. `old` is None at a creation.

@@ -11,6 +11,7 @@ class Subscription(Kind):
     arm_type = "Microsoft.Resources/subscriptions"
     level = "enforced"
     provisioning = False
+    made_by_azure = True
 
     def outputs(self, me: Resource, view: View) -> Body:
         """Names and state as ARM shows them."""

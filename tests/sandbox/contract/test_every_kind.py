@@ -16,7 +16,7 @@ from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
 from tests.sandbox.contract.samples import GROUP, SAMPLES, make, settle
 
 KINDS = {kind.arm_type: kind for kind in Registry.find(Schema(Path("unused")))}
-MADE_BY_AZURE = {"Microsoft.Resources/subscriptions"}
+MADE_BY_AZURE = {arm_type for arm_type, kind in KINDS.items() if kind.made_by_azure}
 every_kind = pytest.mark.parametrize("arm_type", sorted(set(KINDS) & set(SAMPLES)))
 VOLATILE = ("lastModifiedAt", "lastModifiedBy", "lastModifiedByType", "updatedOn", "etag", "updatedBy", "modifiedTime")
 
