@@ -96,7 +96,9 @@ class _Reader:
         return found
 
     def _hint(self, getter: Any) -> Any:
-        hints = typing.get_type_hints(getter, self._scope)
+        # Names of types are the same from module to module (SkuArgs), and typing remembers what such a name meant
+        # before; local names of its own make it look again.
+        hints = typing.get_type_hints(getter, self._scope, {})
         return hints["return"]
 
     def _type(self, hint: Any) -> Any:
