@@ -1,0 +1,29 @@
+"""Keys that services hand out: derived when they are asked for, so that no state holds them.
+
+All come from the one secret that also signs tokens; a key's version is the only thing to keep.
+"""
+
+import base64
+import hashlib
+import hmac
+
+from sandbox.store.db import Reader
+
+
+def derive(reader: Reader, *purpose: str, size: int = 64) -> bytes:
+    """The key for a purpose: the same for the same words, unlike any other.
+
+    Args:
+        reader: the state.
+        purpose: what it is for, such as a resource id, the key's name and its version.
+        size: in bytes, up to 64.
+    """
+    row = reader.one("SELECT value FROM meta WHERE key = 'token-key'")
+    if row is None:
+        raise RuntimeError("the sandbox has no token key; it is made when the gateway starts")
+    return hmac.digest(bytes.fromhex(row["value"]), "\n".join(purpose).encode(), hashlib.sha512)[:size]
+
+
+def derive_text(reader: Reader, *purpose: str, size: int = 64) -> str:
+    """The key for a purpose in base64, as Azure's services show theirs."""
+    return base64.b64encode(derive(reader, *purpose, size=size)).decode()

@@ -1,0 +1,1 @@
+"""Microsoft.KeyVault: vaults and what is left of deleted ones."""

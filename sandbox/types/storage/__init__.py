@@ -1,0 +1,1 @@
+"""Microsoft.Storage: accounts, their services, containers and shares."""
