@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.constants import OBJECT_ID
+from sandbox.constants import OBJECT_ID, TENANT_ID
 from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
 
 GROUP = f"{SUBSCRIPTION}/resourceGroups/contract"
@@ -15,6 +15,11 @@ BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 ML = "Microsoft.MachineLearningServices"
 WORKSPACE = f"{GROUP}/providers/{ML}/workspaces/contract-ws"
 STORAGE = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/contractstore"
+VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/contract-kv"
+REGISTRY = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/contractimages"
+LOGS = f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/contract-logs"
+INSIGHTS = f"{GROUP}/providers/Microsoft.Insights/components/contract-insights"
+ML_REGISTRY = f"{GROUP}/providers/{ML}/registries/contract-registry"
 IDENTITY = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/contract-id"
 
 
@@ -37,6 +42,49 @@ class Sample:
     def content(self, sandbox: Sandbox) -> dict[str, Any]:
         """The body for one sandbox."""
         return self.body(sandbox) if callable(self.body) else self.body
+
+
+_CONTENT: dict[str, tuple[str, dict[str, Any]]] = {
+    "codes": ("abc123", {"codeUri": "https://contractstore.blob.core.windows.net/contract/code"}),
+    "data": ("1", {"dataType": "uri_folder", "dataUri": "https://contractstore.blob.core.windows.net/contract/data"}),
+    "environments": ("1", {"image": "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04", "osType": "Linux"}),
+    "models": (
+        "1",
+        {
+            "modelType": "custom_model",
+            "modelUri": "https://contractstore.blob.core.windows.net/contract/model",
+            "tags": {"auc": "0.7"},
+        },
+    ),
+    "components": (
+        "1",
+        {
+            "componentSpec": {
+                "name": "contract",
+                "version": "1",
+                "type": "command",
+                "command": "echo hello",
+                "environment": "azureml:contract:1",
+            }
+        },
+    ),
+}
+
+
+def assets(owner_type: str, owner: str) -> dict[str, Sample]:
+    """Container and version of each kind of asset in a workspace or a registry."""
+    found = {}
+    for segment, (version, properties) in _CONTENT.items():
+        container = f"{owner}/{segment}/contract"
+        needs: tuple[str, ...] = (owner_type, "Microsoft.Storage/storageAccounts/blobServices/containers")
+        if segment == "components":
+            needs = (*needs, f"{owner_type}/environments/versions")
+        about = {"description": "of a test", **({"dataType": "uri_folder"} if segment == "data" else {})}
+        found[f"{owner_type}/{segment}"] = Sample(container, {"properties": about}, needs)
+        found[f"{owner_type}/{segment}/versions"] = Sample(
+            f"{container}/versions/{version}", {"properties": properties}, needs, ("properties.componentSpec",)
+        )
+    return found
 
 
 SAMPLES: dict[str, Sample] = {
@@ -64,6 +112,153 @@ SAMPLES: dict[str, Sample] = {
             }
         },
     ),
+    "Microsoft.Storage/storageAccounts": Sample(
+        STORAGE,
+        {
+            "location": "westeurope",
+            "kind": "StorageV2",
+            "sku": {"name": "Standard_LRS"},
+            "tags": {"team": "ml"},
+            "properties": {"allowSharedKeyAccess": False, "minimumTlsVersion": "TLS1_2"},
+        },
+        ("Microsoft.Resources/resourceGroups",),
+    ),
+    "Microsoft.Storage/storageAccounts/blobServices": Sample(
+        f"{STORAGE}/blobServices/default",
+        {"properties": {"isVersioningEnabled": False, "deleteRetentionPolicy": {"enabled": True, "days": 7}}},
+        ("Microsoft.Storage/storageAccounts",),
+    ),
+    "Microsoft.Storage/storageAccounts/blobServices/containers": Sample(
+        f"{STORAGE}/blobServices/default/containers/contract",
+        {"properties": {"publicAccess": "None", "metadata": {"team": "ml"}}},
+        ("Microsoft.Storage/storageAccounts",),
+    ),
+    "Microsoft.Storage/storageAccounts/fileServices": Sample(
+        f"{STORAGE}/fileServices/default",
+        {"properties": {"shareDeleteRetentionPolicy": {"enabled": True, "days": 7}}},
+        ("Microsoft.Storage/storageAccounts",),
+    ),
+    "Microsoft.Storage/storageAccounts/fileServices/shares": Sample(
+        f"{STORAGE}/fileServices/default/shares/contract",
+        {"properties": {"shareQuota": 5}},
+        ("Microsoft.Storage/storageAccounts",),
+    ),
+    "Microsoft.Storage/storageAccounts/managementPolicies": Sample(
+        f"{STORAGE}/managementPolicies/default",
+        {
+            "properties": {
+                "policy": {
+                    "rules": [
+                        {
+                            "enabled": True,
+                            "name": "old-logs",
+                            "type": "Lifecycle",
+                            "definition": {
+                                "filters": {"blobTypes": ["blockBlob"], "prefixMatch": ["logs/"]},
+                                "actions": {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 90}}},
+                            },
+                        }
+                    ]
+                }
+            }
+        },
+        ("Microsoft.Storage/storageAccounts",),
+    ),
+    "Microsoft.KeyVault/vaults": Sample(
+        VAULT,
+        {
+            "location": "westeurope",
+            "tags": {"team": "ml"},
+            "properties": {
+                "tenantId": TENANT_ID,
+                "sku": {"family": "A", "name": "standard"},
+                "enableRbacAuthorization": True,
+                "softDeleteRetentionInDays": 7,
+            },
+        },
+        ("Microsoft.Resources/resourceGroups",),
+    ),
+    "Microsoft.ContainerRegistry/registries": Sample(
+        REGISTRY,
+        {"location": "westeurope", "sku": {"name": "Basic"}, "properties": {"adminUserEnabled": False}},
+        ("Microsoft.Resources/resourceGroups",),
+    ),
+    "Microsoft.OperationalInsights/workspaces": Sample(
+        LOGS,
+        {"location": "westeurope", "properties": {"retentionInDays": 30, "sku": {"name": "PerGB2018"}}},
+        ("Microsoft.Resources/resourceGroups",),
+    ),
+    "Microsoft.Insights/components": Sample(
+        INSIGHTS,
+        {
+            "location": "westeurope",
+            "kind": "web",
+            "properties": {"Application_Type": "web", "WorkspaceResourceId": LOGS},
+        },
+        ("Microsoft.OperationalInsights/workspaces",),
+    ),
+    f"{ML}/workspaces": Sample(
+        WORKSPACE,
+        {
+            "location": "westeurope",
+            "identity": {"type": "SystemAssigned"},
+            "tags": {"team": "ml"},
+            "properties": {
+                "friendlyName": "Contract",
+                "storageAccount": STORAGE,
+                "keyVault": VAULT,
+                "applicationInsights": INSIGHTS,
+                "containerRegistry": REGISTRY,
+                "systemDatastoresAuthMode": "identity",
+            },
+        },
+        (
+            "Microsoft.Storage/storageAccounts",
+            "Microsoft.KeyVault/vaults",
+            "Microsoft.Insights/components",
+            "Microsoft.ContainerRegistry/registries",
+        ),
+    ),
+    f"{ML}/workspaces/computes": Sample(
+        f"{WORKSPACE}/computes/cpu",
+        {
+            "location": "westeurope",
+            "identity": {"type": "SystemAssigned"},
+            "properties": {
+                "computeType": "AmlCompute",
+                "properties": {
+                    "vmSize": "Standard_D4ds_v5",
+                    "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 2, "nodeIdleTimeBeforeScaleDown": "PT5M"},
+                },
+            },
+        },
+        (f"{ML}/workspaces",),
+    ),
+    f"{ML}/workspaces/datastores": Sample(
+        f"{WORKSPACE}/datastores/landing",
+        {
+            "properties": {
+                "datastoreType": "AzureBlob",
+                "accountName": "contractstore",
+                "containerName": "contract",
+                "credentials": {"credentialsType": "None"},
+                "description": "where data lands",
+            }
+        },
+        (f"{ML}/workspaces", "Microsoft.Storage/storageAccounts/blobServices/containers"),
+    ),
+    f"{ML}/registries": Sample(
+        ML_REGISTRY,
+        {
+            "location": "westeurope",
+            "identity": {"type": "SystemAssigned"},
+            "properties": {"regionDetails": [{"location": "westeurope"}], "publicNetworkAccess": "Enabled"},
+        },
+        ("Microsoft.Resources/resourceGroups",),
+        ("properties.regionDetails",),
+    ),
+    **assets(f"{ML}/workspaces", WORKSPACE),
+    **assets(f"{ML}/registries", ML_REGISTRY),
 }
 
 

@@ -18,7 +18,10 @@ from tests.sandbox.contract.samples import GROUP, SAMPLES, make, settle
 KINDS = {kind.arm_type: kind for kind in Registry.find(Schema(Path("unused")))}
 MADE_BY_AZURE = {arm_type for arm_type, kind in KINDS.items() if kind.made_by_azure}
 every_kind = pytest.mark.parametrize("arm_type", sorted(set(KINDS) & set(SAMPLES)))
-VOLATILE = ("lastModifiedAt", "lastModifiedBy", "lastModifiedByType", "updatedOn", "etag", "updatedBy", "modifiedTime")
+VOLATILE = (
+    "lastModifiedAt", "lastModifiedBy", "lastModifiedByType", "lastModifiedTime", "modifiedOn", "modifiedDate",
+    "updatedOn", "updatedBy", "etag",
+)  # fmt: skip
 
 
 def test_every_kind_has_a_sample() -> None:
