@@ -1,5 +1,6 @@
 """The neutral record that every kind's resources are, and how rules see them."""
 
+import copy
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -221,6 +222,9 @@ class Change(View):
             return found
         me = Resource(ids.parse(resource_id), body)
         kind = self.registry.need(me.id)
+        for path, value in kind.defaults.items():
+            if not present(me.body, path):
+                place(me.body, path, copy.deepcopy(value))
         kind.fill(me, None, self)
         self.claim(kind.name.unique, me)
         self.save(me)

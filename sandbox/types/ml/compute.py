@@ -30,6 +30,10 @@ class Compute(Kind):
         "properties.computeType", "properties.resourceId", "properties.properties.vmSize",
         "properties.properties.subnet", "properties.properties.vmPriority", "properties.properties.enableNodePublicIp",
     )  # fmt: skip
+    extra = tuple(
+        f"properties.properties.{each}"
+        for each in ("enableRootAccess", "releaseQuotaOnStop", "enableOSPatching", "enableSSO", "isolatedNetwork")
+    )
     differs = {"properties.properties.scaleSettings": "kept; jobs run at once on this machine, node counts stay"}
 
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:

@@ -7,6 +7,7 @@ from sandbox.arm.azure import Azure
 from sandbox.arm.kind import Body, Kind, Name, Refusal, action
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml.asset import ML
+from sandbox.types.storage.account import key
 
 
 class Datastore(Kind):
@@ -50,4 +51,10 @@ class Datastore(Kind):
         kind = credentials["credentialsType"]
         if kind == "None":
             raise Refusal(400, "UserError", f"Datastore '{me.name}' keeps no credentials: it is reached by identity.")
-        return {"secretsType": kind, **credentials.get("secrets", {})}
+        kept = credentials.get("secrets")
+        if kept is None and kind == "AccountKey":
+            account = azure.named("storage", str(me.get("properties.accountName")))
+            kept = {"key": key(azure, account, "key1")} if account else None
+        if kept is None:
+            raise Refusal(400, "UserError", f"Datastore '{me.name}' has credentials of type {kind}, and no secrets.")
+        return {"secretsType": kind, **{name: value for name, value in kept.items() if name != "secretsType"}}

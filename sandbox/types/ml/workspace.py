@@ -1,13 +1,20 @@
-"""Workspace: where assets, jobs and endpoints live, with the storage, vault and telemetry that belong to it."""
+"""Workspace: where assets, jobs and endpoints live, with the storage, vault and telemetry that belong to it.
+
+Not here: what is made in its storage account along with it (workspace_storage.py).
+"""
 
 from sandbox import clock
 from sandbox.arm.azure import Azure
+from sandbox.arm.keys import derive_text
 from sandbox.arm.kind import Body, Kind, Name, Ref, Refusal, SoftDelete, action
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.constants import TENANT_ID
 from sandbox.types.ml.asset import ML
+from sandbox.types.ml.workspace_storage import grant, make_datastores, revoke
+from sandbox.types.storage.account import key
 
 _KINDS = ("Default", "FeatureStore", "Hub", "Project")
+_AUTH_MODES = ("accesskey", "identity", "userdelegationsas")
 
 
 class Workspace(Kind):
@@ -30,6 +37,7 @@ class Workspace(Kind):
         Ref("properties.applicationInsights", "Microsoft.Insights/components"),
         Ref("properties.containerRegistry", "Microsoft.ContainerRegistry/registries"),
         Ref("properties.hubResourceId", f"{ML}/workspaces"),
+        Ref("properties.primaryUserAssignedIdentity", "Microsoft.ManagedIdentity/userAssignedIdentities"),
     )
     frozen = ("kind", "properties.storageAccount", "properties.keyVault", "properties.hbiWorkspace")
     defaults = {
@@ -42,6 +50,10 @@ class Workspace(Kind):
         "properties.allowPublicAccessWhenBehindVnet": False,
         "properties.enableDataIsolation": False,
     }
+    differs = {
+        "properties.managedNetwork": "kept; every address is on this machine, nothing is provisioned or blocked",
+        "properties.encryption": "kept; state is not encrypted",
+    }
 
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
         """The id is made once and kept; a name to show."""
@@ -50,21 +62,40 @@ class Workspace(Kind):
         new.properties.setdefault("description", "")
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
-        """A kind that Azure knows, and an identity."""
+        """A kind that Azure knows, and what that kind needs."""
         if new["kind"] not in _KINDS:
-            raise Refusal(
-                400,
-                "ValidationError",
-                f"kind of workspace '{new.name}' is '{new['kind']}': want one of {', '.join(_KINDS)}.",
-            )
+            raise _refuse(new, f"kind is '{new['kind']}': want one of {', '.join(_KINDS)}")
+        mode = str(new["properties.systemDatastoresAuthMode"])
+        if mode.lower() not in _AUTH_MODES:
+            raise _refuse(new, f"systemDatastoresAuthMode is '{mode}': want accessKey, identity or userDelegationSAS")
+        if new["kind"] == "Project":
+            if not new.get("properties.hubResourceId"):
+                raise _refuse(new, "a Project needs hubResourceId")
+            return
+        missing = [name for name in ("storageAccount", "keyVault") if not new.get(f"properties.{name}")]
+        if missing and new["kind"] != "Hub":
+            raise _refuse(new, f"it needs {' and '.join(missing)}")
+        if users := new.get("identity.userAssignedIdentities"):
+            primary = str(new.get("properties.primaryUserAssignedIdentity", "")).lower()
+            system = "systemassigned" in str(new["identity.type"]).lower()
+            if not system and primary not in {each.lower() for each in users}:
+                raise _refuse(
+                    new, "primaryUserAssignedIdentity must be one of its user-assigned identities"
+                )
 
     def stored(self, new: Resource, old: Resource | None, change: Change) -> None:
-        """The datastores that every workspace is born with."""
+        """The datastores that every workspace is born with, and its identity's way to them."""
         if old is None and new.get("properties.storageAccount"):
-            _make_datastores(new, change)
+            make_datastores(new, change)
+        if new.get("identity.principalId") != (old.get("identity.principalId") if old else None):
+            grant(new, change)
+
+    def removed(self, me: Resource, change: Change) -> None:
+        """Its identity's roles go; data stays in the storage account."""
+        revoke(me, change)
 
     def outputs(self, me: Resource, view: View) -> Body:
-        """Addresses, by region and id."""
+        """Addresses, by region."""
         region = me["location"]
         return {
             "etag": me.etag,
@@ -75,38 +106,53 @@ class Workspace(Kind):
                 "privateLinkCount": 0,
                 "storageHnsEnabled": False,
                 "notebookInfo": None,
+                "privateEndpointConnections": [],
             },
         }
 
     @action("diagnose")
     def diagnose(self, me: Resource, body: Body, azure: Azure) -> Body:
-        """Nothing to complain about."""
-        return {"value": {}}
+        """What is wrong with the resources that belong to it: each has a list, empty where all is well."""
+        checked = ("storageAccount", "keyVault", "containerRegistry", "applicationInsights")
+        results = {
+            f"{name}Results": [
+                {"code": "ResourceNotFound", "level": "Error", "message": f"{me[f'properties.{name}']} is not there."}
+            ]
+            if me.get(f"properties.{name}") and azure.get(me[f"properties.{name}"]) is None
+            else []
+            for name in checked
+        }
+        unchecked = ("userDefinedRoute", "networkSecurityRule", "resourceLock", "dnsResolution", "other")
+        return {"value": {**results, **{f"{name}Results": [] for name in unchecked}}}
+
+    @action("listKeys")
+    def list_keys(self, me: Resource, body: Body, azure: Azure) -> Body:
+        """Keys of the resources that belong to it."""
+        insights = azure.get(str(me.get("properties.applicationInsights", "")) or "-")
+        return {
+            **self.storage_keys(me, body, azure),
+            "userStorageResourceId": me.get("properties.storageAccount"),
+            "userStorageArmId": me.get("properties.storageAccount"),
+            "appInsightsInstrumentationKey": insights.get("properties.InstrumentationKey") if insights else None,
+            "notebookAccessKeys": self.notebook_keys(me, body, azure),
+        }
+
+    @action("listStorageAccountKeys")
+    def storage_keys(self, me: Resource, body: Body, azure: Azure) -> Body:
+        """The first key of its storage account."""
+        return {"userStorageKey": key(azure, azure.need(me["properties.storageAccount"]), "key1")}
+
+    @action("listNotebookKeys")
+    def notebook_keys(self, me: Resource, body: Body, azure: Azure) -> Body:
+        """Keys of the notebook service."""
+        names = ("primaryAccessKey", "secondaryAccessKey")
+        return {name: derive_text(azure.reader, me.id.key, "notebook", name) for name in names}
+
+    @action("resyncKeys")
+    def resync(self, me: Resource, body: Body, azure: Azure) -> Body:
+        """Keys are asked for when they are needed: none is kept that could be out of date."""
+        return {}
 
 
-def _make_datastores(me: Resource, change: Change) -> None:
-    account = str(me["properties.storageAccount"])
-    identity = str(me["properties.systemDatastoresAuthMode"]).lower() == "identity"
-    workspace_id = me["properties.workspaceId"]
-    for name, kind, place, default in (
-        ("workspaceblobstore", "AzureBlob", f"azureml-blobstore-{workspace_id}", True),
-        ("workspaceartifactstore", "AzureBlob", "azureml", False),
-        ("workspacefilestore", "AzureFile", f"azureml-filestore-{workspace_id}", False),
-        ("workspaceworkingdirectory", "AzureFile", f"code-{workspace_id}", False),
-    ):
-        where = {"containerName": place} if kind == "AzureBlob" else {"fileShareName": place}
-        change.make(
-            f"{me.id.text}/datastores/{name}",
-            {
-                "properties": {
-                    "datastoreType": kind,
-                    "accountName": account.rsplit("/", 1)[-1],
-                    **where,
-                    "subscriptionId": account.split("/")[2],
-                    "resourceGroup": account.split("/")[4],
-                    "credentials": {"credentialsType": "None" if identity else "AccountKey"},
-                    "serviceDataAccessAuthIdentity": "None",
-                    "isDefault": default,
-                }
-            },
-        )
+def _refuse(me: Resource, what: str) -> Refusal:
+    return Refusal(400, "ValidationError", f"Workspace '{me.name}': {what}.")

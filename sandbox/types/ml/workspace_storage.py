@@ -1,0 +1,69 @@
+"""What a workspace makes in its storage account and vault along with itself: datastores, containers, roles."""
+
+from sandbox import clock
+from sandbox.arm.resource import Change, Resource
+from sandbox.types.storage.container import container_id
+
+# Sources: learn.microsoft.com, "Azure Machine Learning datastores" and "What happens during workspace creation".
+_BLOB_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+_FILE_CONTRIBUTOR = "69566ab7-960f-475b-8e7c-b3118f30c6bd"
+_VAULT_ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
+
+
+def make_datastores(me: Resource, change: Change) -> None:
+    """The four system datastores with the containers and shares that they name."""
+    account = str(me["properties.storageAccount"])
+    identity = str(me["properties.systemDatastoresAuthMode"]).lower() == "identity"
+    workspace_id = me["properties.workspaceId"]
+    for name, kind, place in (
+        ("workspaceblobstore", "AzureBlob", f"azureml-blobstore-{workspace_id}"),
+        ("workspaceartifactstore", "AzureBlob", "azureml"),
+        ("workspacefilestore", "AzureFile", f"azureml-filestore-{workspace_id}"),
+        ("workspaceworkingdirectory", "AzureFile", f"code-{workspace_id}"),
+    ):
+        blob = kind == "AzureBlob"
+        change.make(
+            container_id(account, place) if blob else f"{account}/fileServices/default/shares/{place}",
+            {"properties": {}},
+        )
+        properties = {
+            "datastoreType": kind,
+            "accountName": account.rsplit("/", 1)[-1],
+            "containerName" if blob else "fileShareName": place,
+            "subscriptionId": account.split("/")[2],
+            "resourceGroup": account.split("/")[4],
+            "credentials": {"credentialsType": "None" if identity else "AccountKey"},
+            "serviceDataAccessAuthIdentity": "None",
+            "isDefault": name == "workspaceblobstore",
+        }
+        change.make(f"{me.id.text}/datastores/{name}", {"properties": properties})
+
+
+def grant(me: Resource, change: Change) -> None:
+    """A system-assigned identity may use the workspace's own storage and vault."""
+    principal = me.get("identity.principalId")
+    for target, roles in (
+        (me.get("properties.storageAccount"), (_BLOB_CONTRIBUTOR, _FILE_CONTRIBUTOR)),
+        (me.get("properties.keyVault"), (_VAULT_ADMINISTRATOR,)),
+    ):
+        for role in roles if principal and target else ():
+            change.make(
+                f"{target}/providers/Microsoft.Authorization/roleAssignments/{clock.new_id()}",
+                {
+                    "properties": {
+                        "principalId": principal,
+                        "principalType": "ServicePrincipal",
+                        "roleDefinitionId": f"/subscriptions/{me.id.subscription}/providers/"
+                        f"Microsoft.Authorization/roleDefinitions/{role}",
+                    }
+                },
+            )
+
+
+def revoke(me: Resource, change: Change) -> None:
+    """The identity goes with the workspace, and every role that it had."""
+    principal = me.get("identity.principalId")
+    for row in change.tx.all("SELECT key FROM grants WHERE principal = ?", (principal,)):
+        if assignment := change.get(row["key"]):
+            change.erase(assignment)
+    change.tx.run("DELETE FROM principals WHERE resource = ?", (me.id.key,))
