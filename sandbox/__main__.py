@@ -5,22 +5,32 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 another `up` hol
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox import launch
-from sandbox.console import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, Console
+from sandbox.console import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOCKED, EXIT_OK, EXIT_USAGE, Console
+from sandbox.engine.config import ConfigError
+from sandbox.engine.locking import StackLockedError
 from sandbox.home import Home
 from sandbox.store.migrate import StateError
+
+if TYPE_CHECKING:
+    from sandbox.engine.events import Mode
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     options = _parser().parse_args(arguments)
-    console = Console(as_json=getattr(options, "json", None) is not None and options.json is True)
+    console = Console(as_json=getattr(options, "json", None) is True)
     code, result, errors = EXIT_FAILED, None, []
     try:
         code, result = options.run(options, console, Home.find())
+    except ConfigError as error:
+        code, errors = EXIT_USAGE, [str(error)]
+    except StackLockedError as error:
+        code, errors = EXIT_LOCKED, [str(error)]
     except (launch.LaunchError, StateError) as error:
         errors = [str(error)]
     except OSError as error:
@@ -51,12 +61,34 @@ def _parser() -> argparse.ArgumentParser:
     env.add_argument("--pulumi", action="store_true", help="also those that make the Pulumi CLI local")
     serve = verb("serve", _serve, "run the gateway in the foreground", as_json=False)
     serve.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: the last one, else a free one)")
+    up = verb("up", partial(_stack, mode="up"), "make this machine what the program declares", stack=True)
+    up.add_argument("--outputs", type=Path, help="write the stack's exports to this file, as JSON")
+    preview = verb("preview", partial(_stack, mode="preview"), "show what `up` would do", stack=True, as_json=False)
+    preview.add_argument(
+        "--json", nargs="?", const=True, metavar="FILE",
+        help="one JSON object on standard output; with FILE: write the declared resources there instead",
+    )  # fmt: skip
+    verb("refresh", partial(_stack, mode="refresh"), "read what really is, and report what drifted", stack=True)
+    verb("destroy", partial(_stack, mode="destroy"), "delete everything the stack declares", stack=True)
+    verb("status", _status, "what a stack has, at which depth, and what it exports", stack=True)
     verb("doctor", _doctor, "judge this machine and the state, and say how to repair each trouble")
     verb("down", _down, "stop the gateway and every process it runs; keep the data")
     purge = verb("purge", _purge, "stop everything and remove the sandbox's folder")
     purge.add_argument("--yes", action="store_true", help="do not ask")
     verb("restore", _restore, "put the last good copy of the state back")
     return parser
+
+
+def _stack(options: argparse.Namespace, console: Console, home: Home, mode: "Mode") -> tuple[int, Any]:
+    from sandbox.stack import run
+
+    return run(options, console, home, mode)
+
+
+def _status(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    from sandbox.stack import status
+
+    return status(options, console, home)
 
 
 def _env(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:

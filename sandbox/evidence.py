@@ -16,9 +16,9 @@ Evidence = Mapping[str, Mapping[str, list[str]]]
 
 _HEAD = """# Resources of the sandbox
 
-Generated from `sandbox/types` and from a test run; do not edit. *runs*: the real work is done. *enforced*: Azure's rules
-and outputs hold. *recorded*: inputs are checked against the provider package's types, kept and listed. A level is shown
-only when tests of the named number passed; an unknown type or property is refused.
+Generated from `sandbox/types` and from a test run; do not edit. *runs*: the real work is done. *enforced*: the rules
+and outputs of Azure hold. *recorded*: inputs are checked against the provider package's types, kept and listed.
+A level is shown only when tests of the named number passed; an unknown type or property is refused.
 """
 
 
@@ -44,7 +44,8 @@ def _table(registry: Registry, evidence: Evidence) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for kind in sorted(registry, key=lambda each: each.arm_type.lower()):
         proofs = evidence.get(kind.arm_type, {})
-        yield f"| `{kind.arm_type}` | {kind.level} | {len(proofs.get('enforced', []))} | {len(proofs.get('runs', []))} |"
+        contract, work = len(proofs.get("enforced", [])), len(proofs.get("runs", []))
+        yield f"| `{kind.arm_type}` | {kind.level} | {contract} | {work} |"
 
 
 def _differences(registry: Registry) -> Iterator[str]:

@@ -1,0 +1,170 @@
+"""The verbs that run a stack's program: up, preview, refresh, destroy; and what they show."""
+
+import argparse
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sandbox import launch
+from sandbox.console import EXIT_FAILED, EXIT_OK, Console
+from sandbox.doctor import examine
+from sandbox.engine.events import Diagnostic, Event, Mode, Outcome, StepDone, StepStarted, Summary
+from sandbox.home import Home
+from sandbox.levels import Levels
+from sandbox.provider.factories import factories
+from sandbox.values import plain
+
+_STACK = "pulumi:pulumi:Stack"
+_SIGNS = {
+    "create": ("+", "green"), "update": ("~", "yellow"), "replace": ("±", "yellow"), "delete": ("-", "red"),
+    "create-replacement": ("+±", "green"), "delete-replaced": ("-±", "red"), "forget": ("x", "yellow"),
+    "recover": ("!", "blue"), "refresh": ("~", "blue"), "read": (">", "blue"),
+}  # fmt: skip
+
+
+class Progress:
+    """Renders an engine's events. On a terminal a line at the bottom says what is under way and since when."""
+
+    def __init__(self, console: Console, levels: Levels, mode: Mode) -> None:
+        self._console = console
+        self._levels = levels
+        self._mode = mode
+        self._running: dict[str, float] = {}
+        self._same = 0
+        self._lock = threading.Lock()
+        self.errors: list[str] = []
+        self.steps: list[dict[str, Any]] = []
+
+    def __call__(self, event: Event) -> None:
+        """Show one event; called from several threads."""
+        with self._lock:
+            if isinstance(event, StepStarted):
+                self._running[event.urn] = time.monotonic()
+            elif isinstance(event, StepDone):
+                self._running.pop(event.urn, None)
+                self._step(event)
+            elif isinstance(event, Diagnostic):
+                self._diagnostic(event)
+            elif isinstance(event, Summary):
+                self._summary(event)
+            self._console.status(self._under_way())
+
+    def _step(self, step: StepDone) -> None:
+        name = step.urn.rsplit("::", 1)[-1]
+        replaces = [path for path, change in step.changes.items() if change.replace]
+        self.steps.append(
+            {"op": step.op, "urn": step.urn, "type": step.type, "seconds": round(step.seconds, 3),
+             "changes": list(step.changes), "replaces": replaces, "error": step.error}
+        )  # fmt: skip
+        if step.op == "same":
+            self._same += 1
+            return
+        sign, colour = _SIGNS[step.op]
+        why = f"  [{', '.join(step.changes)}]" if step.changes else ""
+        if replaces:
+            why += f"  replaced because of {', '.join(replaces)}"
+        took = f"{step.seconds:6.1f} s" if self._mode in ("up", "destroy") else ""
+        level = self._levels.of(step.type)
+        state = self._console.paint("FAILED", "red") if step.error else level
+        self._console.line(
+            f"  {self._console.paint(f'{sign:>2}', colour)} {short(step.type):<44} {name:<28} {took} {state}{why}"
+        )
+
+    def _diagnostic(self, diagnostic: Diagnostic) -> None:
+        where = " ".join(part for part in (diagnostic.where, diagnostic.urn) if part)
+        text = diagnostic.message + (f"\n  at {where}" if where else "")
+        if diagnostic.severity == "error":
+            self.errors.append(text)
+        else:
+            self._console.line(f"  {self._console.paint(diagnostic.severity, 'yellow')}: {text}")
+
+    def _summary(self, summary: Summary) -> None:
+        self._running.clear()
+        counts = {op: count for op, count in summary.changes.items() if count and op != "same"}
+        would = "would be " if self._mode == "preview" else ""
+        said = ", ".join(f"{count} {would}{_past(op)}" for op, count in counts.items()) or "0 changes"
+        same = summary.changes.get("same", 0)
+        self._console.line(f"  {said}; {same} unchanged; {summary.seconds:.1f} s")
+
+    def _under_way(self) -> str:
+        now = time.monotonic()
+        return ", ".join(f"{urn.rsplit('::', 1)[-1]} {now - begun:.0f} s" for urn, begun in self._running.items())
+
+
+def short(token: str) -> str:
+    """``machinelearningservices:Workspace`` of a full token."""
+    return token.partition(":")[2] or token
+
+
+def _past(op: str) -> str:
+    return {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted"}.get(op, op)
+
+
+def run(options: argparse.Namespace, console: Console, home: Home, mode: Mode) -> tuple[int, Any]:
+    """Run the program in the working directory for one stack; returns the exit code and the result.
+
+    Raises:
+        ConfigError, StackLockedError, StateError, LaunchError: each says what to do.
+    """
+    if troubles := [each for each in examine(home) if not each.ok]:
+        for each in troubles:
+            console.error(f"{each.name}: {each.says}")
+        return EXIT_FAILED, {"troubles": [vars(each) for each in troubles]}
+    environment: Mapping[str, str] = {}
+    if mode != "preview":
+        begun = time.monotonic()
+        server, started = launch.ensure(home)
+        environment = launch.client_environment(home, server)
+        if started:
+            console.line(f"gateway ready on 127.0.0.1:{server.port} ({time.monotonic() - begun:.1f} s)")
+    from sandbox.engine import run as engine  # imports Pulumi: after the gateway is on its way
+
+    console.line(f"{mode} of stack {options.stack}")
+    progress = Progress(console, Levels(home), mode)
+    request = engine.Request(mode, Path.cwd(), options.stack, home, options.config_file)
+    outcome = engine.run(request, factories(home, environment), progress)
+    console.status("")
+    for text in progress.errors:
+        console.error(text)
+    _write_files(options, outcome)
+    result = {
+        "changes": dict(outcome.changes), "steps": progress.steps, "outputs": plain(outcome.outputs), "errors": progress.errors
+    }  # fmt: skip
+    return (EXIT_OK if outcome.ok else EXIT_FAILED), result
+
+
+def _write_files(options: argparse.Namespace, outcome: Outcome) -> None:
+    if isinstance(declared := getattr(options, "json", None), str):
+        rows = [{"urn": each.urn, "type": each.type, "inputs": each.inputs} for each in outcome.declared]
+        Path(declared).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    if outputs := getattr(options, "outputs", None):
+        Path(outputs).write_text(json.dumps(plain(outcome.outputs), indent=1), encoding="utf-8")
+
+
+def status(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    """What the stack has, by type and depth, and what it exports; reads the state, needs no gateway."""
+    from sandbox.engine.journal import Journal
+
+    if not home.database.exists():
+        console.line(f"nothing has come up in {home.root} yet; begin with: make up")
+        return EXIT_OK, {"resources": [], "outputs": {}, "gateway": None}
+    journal = Journal.open(home, options.stack, write=False)
+    journal.close(good=False)
+    resources = [each for each in journal.current.values() if each.custom]
+    levels = Levels(home)
+    for kind, count in sorted(Counter(each.type for each in resources).items()):
+        console.line(f"  {short(kind):<44} {count:>3}  {levels.of(kind)}")
+    outputs = plain(next((each.outputs for each in journal.current.values() if each.type == _STACK), {}))
+    server = launch.running(home)
+    where = (
+        f"answers on 127.0.0.1:{server.port} since {server.since}"
+        if server
+        else "is not running; start it with: make up"
+    )
+    console.line(f"{len(resources)} resources in stack {options.stack}; the gateway {where}")
+    rows = [{"urn": each.urn, "type": each.type, "id": each.id, "level": levels.of(each.type)} for each in resources]
+    return EXIT_OK, {"resources": rows, "outputs": outputs, "gateway": vars(server) if server else None}
