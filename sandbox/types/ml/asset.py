@@ -21,6 +21,7 @@ ASSET_NAME = Name(
     source="Azure/azure-rest-api-specs: machinelearningservices, pattern of asset names",
 )
 DEFAULT_VERSION = "azureml_default"
+UNIQUE_REGISTRY = "mlregistry"
 _MUTABLE = frozenset({"description", "tags", "properties", "isArchived", "isAnonymous", "stage", "autoDeleteSetting"})
 _RUNNING = ("Starting", "Preparing", "Queued", "Running", "Finalizing", "NotStarted", "Provisioning")
 
@@ -210,7 +211,7 @@ def resolve(reference: str, segment: str, workspace: str, view: View) -> Resourc
         view: where to look.
     """
     if found := _REGISTRY.fullmatch(reference):
-        registry = view.named("mlregistry", found[1])
+        registry = view.named(UNIQUE_REGISTRY, found[1])
         path = f"{registry.id.text}/{found[2]}/{found[3]}/{found[4]}/{found[5]}" if registry else ""
     elif reference.removeprefix("azureml:").startswith("/subscriptions/"):
         path = reference.removeprefix("azureml:")

@@ -1,0 +1,72 @@
+"""Registries as clients reach them: where one is, and its assets behind the regional address.
+
+Not here: the registry itself and its assets as ARM resources (types/ml/).
+"""
+
+import json
+from typing import Any
+
+from sandbox.arm.errors import ArmError
+from sandbox.arm.resource import Resource
+from sandbox.constants import TENANT_ID
+from sandbox.gateway.http import Request, Response, json_response
+from sandbox.planes.azureml import Service
+from sandbox.planes.resource_manager import ResourceManager
+from sandbox.types.ml.asset import UNIQUE_REGISTRY
+
+
+class Discovery(Service):
+    """``/registrymanagement``: in which regions and under which address a registry is."""
+
+    prefixes = ("/registrymanagement",)
+
+    async def handle(self, request: Request, path: str) -> Response:
+        """``GET /registrymanagement/v1.0/registries/NAME/discovery``."""
+        self.caller(request)
+        parts = path.strip("/").split("/")
+        if len(parts) != 4 or (parts[1], parts[3]) != ("registries", "discovery"):
+            raise ArmError(404, "NotFound", f"There is no '{request.path}'.")
+        registry = self.azure.named(UNIQUE_REGISTRY, parts[2])
+        if registry is None:
+            raise ArmError(404, "UserError", f"Registry '{parts[2]}' does not exist.")
+        return json_response(_place(registry))
+
+
+class FrontEnd(Service):
+    """``/mferp/managementfrontend``: ARM's verbs on a registry's assets, which are known by ``azureml://`` ids here."""
+
+    prefixes = ("/mferp",)
+
+    async def handle(self, request: Request, path: str) -> Response:
+        """The same as ARM, with the ids of this address."""
+        request.path = path.removeprefix("/managementfrontend")
+        response = await ResourceManager(self.azure, self.tokens, self.operations).handle(request, {})
+        if isinstance(response.body, bytes) and response.body:
+            response.body = json.dumps(_renamed(json.loads(response.body))).encode()
+        return response
+
+
+def _place(registry: Resource) -> dict[str, Any]:
+    location = registry["location"]
+    regions = [str(each["location"]) for each in registry.get("properties.regionDetails", [])]
+    return {
+        "registryName": registry.name,
+        "tenantId": TENANT_ID,
+        "primaryRegion": location,
+        "regions": regions,
+        "subscriptionId": registry.id.subscription,
+        "resourceGroup": registry.id.group,
+        "workspaceName": None,
+        "primaryRegionResourceProviderUri": f"https://{location}.api.azureml.ms/",
+        "registryFqdns": {region: {"uri": f"https://{region}.api.azureml.ms/"} for region in regions},
+    }
+
+
+def _renamed(answer: Any) -> Any:
+    """A resource, or a page of them, under the registry's own ids."""
+    if isinstance(answer, dict) and isinstance(answer.get("value"), list):
+        return {**answer, "value": [_renamed(each) for each in answer["value"]]}
+    if isinstance(answer, dict) and "/registries/" in str(answer.get("id")):
+        name, *rest = str(answer["id"]).partition("/registries/")[2].split("/")
+        return {**answer, "id": f"azureml://registries/{name.lower()}/{'/'.join(rest)}"}
+    return answer
