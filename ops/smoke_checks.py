@@ -1,0 +1,176 @@
+"""Questions to a deployed model: a changed copy of one request, and what the change may do to the answer."""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from ops.command import UsageError
+from ops.scoring import Answer
+
+SAME, HIGHER, LOWER, ANSWER, REFUSED = "same", "not lower", "not higher", "answer", "refused"
+_EXPECTED = (SAME, HIGHER, LOWER, ANSWER, REFUSED)
+
+# Probabilities are rounded to six digits on their way out.
+_TOLERANCE = 2e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One question.
+
+    Attributes:
+        name: what a reader sees.
+        change: new values, by the path of what they replace.
+        expect: ``same``, ``not lower``, ``not higher``, ``answer`` (any answer), ``refused`` (a 4xx status).
+        field: path that a refusal has to name.
+    """
+
+    name: str
+    change: dict[str, Any]
+    expect: str
+    field: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smoke:
+    """All questions to one model.
+
+    Attributes:
+        request: what is asked, and changed for the checks.
+        value: path of the number in an answer that the checks compare.
+        checks: the questions.
+    """
+
+    request: Any
+    value: str
+    checks: tuple[Check, ...]
+
+    @classmethod
+    def read(cls, file: Path, values: dict[str, Any]) -> "Smoke":
+        """Reads the ``smoke`` part of a release file.
+
+        Raises:
+            UsageError: names the file, the key and what is accepted.
+        """
+        _keys(file, "smoke", values, {"request", "value", "checks"}, set())
+        try:
+            request = json.loads(Path(values["request"]).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{file}: smoke.request={values['request']!r} cannot be read", why=str(error)) from None
+        checks = []
+        for number, each in enumerate(values["checks"]):
+            where = f"smoke.checks[{number}]"
+            known = {field.name for field in fields(Check)}
+            _keys(file, where, each, known - {"field"}, {"field"})
+            if each["expect"] not in _EXPECTED:
+                raise UsageError(
+                    f"{file}: {where}.expect={each['expect']!r}", repair=f"want one of {', '.join(_EXPECTED)}"
+                )
+            checks.append(Check(**each))
+            for path in each["change"]:
+                _lookup(request, path, f"{file}: {where}.change")
+        return cls(request=request, value=values["value"], checks=tuple(checks))
+
+    def changed(self, check: Check) -> Any:
+        """The request of one check."""
+        request = copy.deepcopy(self.request)
+        for path, value in check.change.items():
+            *way, last = _parts(path)
+            holder = request
+            for part in way:
+                holder = holder[part]
+            holder[last] = value
+        return request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came of one check."""
+
+    name: str
+    passed: bool
+    says: str
+
+
+class Asker(Protocol):
+    """What the checks need from a scorer."""
+
+    def ask(self, request: Any, deployment: str | None = None) -> Answer:  # noqa: D102 - see Scorer
+        ...
+
+
+def ask_all(asker: Asker, smoke: Smoke) -> tuple[Answer, list[Result]]:
+    """Asks the request as it is, then each check; returns the first answer and all results."""
+    first = asker.ask(smoke.request)
+    if first.status != 200:
+        return first, [Result(name="the request as it is", passed=False, says=_told(first))]
+    base = _number(first.body, smoke.value)
+    if base is None:
+        says = f"the answer has no number at {smoke.value}: {_told(first)}"
+        return first, [Result(name="the request as it is", passed=False, says=says)]
+    results = [Result(name="the request as it is", passed=True, says=f"{smoke.value} = {base}")]
+    for check in smoke.checks:
+        answer = asker.ask(smoke.changed(check))
+        wrong = _refusal(answer, check) if check.expect == REFUSED else _comparison(answer, check, smoke.value, base)
+        found = _number(answer.body, smoke.value)
+        right = f"{answer.status}" if check.expect == REFUSED else f"{smoke.value} = {found}"
+        results.append(Result(name=check.name, passed=not wrong, says=wrong or right))
+    return first, results
+
+
+def _refusal(answer: Answer, check: Check) -> str:
+    if not 400 <= answer.status < 500:
+        return f"want a refusal (status 4xx), got {_told(answer)}"
+    if check.field and check.field not in json.dumps(answer.body):
+        return f"the refusal has to name {check.field}, got {_told(answer)}"
+    return ""
+
+
+def _comparison(answer: Answer, check: Check, path: str, base: float) -> str:
+    found = _number(answer.body, path) if answer.status == 200 else None
+    if found is None:
+        return f"want an answer with {path}, got {_told(answer)}"
+    change = found - base
+    bad = {SAME: abs(change) > _TOLERANCE, HIGHER: change < -_TOLERANCE, LOWER: change > _TOLERANCE, ANSWER: False}
+    return f"want {path} {check.expect} than or as {base}, got {found}" if bad[check.expect] else ""
+
+
+def _told(answer: Answer) -> str:
+    return f"status {answer.status}: {json.dumps(answer.body)[:200]}"
+
+
+def _number(body: Any, path: str) -> float | None:
+    try:
+        value = _lookup(body, path, "")
+    except UsageError:
+        return None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _lookup(value: Any, path: str, where: str) -> Any:
+    for part in _parts(path):
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            raise UsageError(f"{where}: {path!r} is not in the request") from None
+    return value
+
+
+def _parts(path: str) -> Iterator[str | int]:
+    """``flights``, 0, ``day`` of ``flights[0].day``."""
+    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+        yield name or int(index)
+
+
+def _keys(file: Path, where: str, values: Any, wanted: set[str], optional: set[str]) -> None:
+    found = set(values) if isinstance(values, dict) else set()
+    if missing := sorted(wanted - found):
+        raise UsageError(f"{file}: {where}.{missing[0]} is missing", repair=f"want {', '.join(sorted(wanted))}")
+    if unknown := sorted(found - wanted - optional):
+        raise UsageError(
+            f"{file}: {where}.{unknown[0]} is unknown", repair=f"want {', '.join(sorted(wanted | optional))}"
+        )
