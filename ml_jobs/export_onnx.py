@@ -5,10 +5,12 @@
 
 Parity is proven on all held-out rows: every label equal, no probability further apart than ``TOLERANCE``. Speed
 against the native model is measured and goes to the report only, so that MODEL has the same bytes on each run:
-model.onnx, model.txt, encoding.json, checks.json and model_card.json (lineage, parameters, metrics, checks, parity).
+model.onnx, model.txt, encoding.json, checks.json, model_card.json (lineage, parameters, metrics, checks, parity) and
+sample.json (a request and this model's answer, which a deployment of it has to give).
 """
 
 import argparse
+import json
 import math
 import re
 import shutil
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 # error: nobody could act on it. A wrong branch in one tree moves a probability by 1e-3, so it cannot hide below.
 TOLERANCE = 1e-5
 _BATCHES = (1, 1000)
+_SAMPLE_REQUEST = Path(__file__).with_name("sample_request.json")
 _MEASURE_SECONDS = 0.3
 
 
@@ -84,6 +87,9 @@ def export(folders: argparse.Namespace, lineage: dict[str, str]) -> None:
         shutil.copyfile(folders.trained / name, folders.out / name)
     shutil.copyfile(folders.checks / "checks.json", folders.out / "checks.json")
     step.write_json(folders.out / "model_card.json", card(folders, lineage, parity))
+    sample = _SAMPLE_REQUEST.read_text(encoding="utf-8")
+    answer = runtime.Model(folders.out).answer(sample)
+    step.write_json(folders.out / "sample.json", {"request": json.loads(sample), "answer": answer})
     for row in speed:
         times = f"native {row['native_ms']} ms, ONNX {row['onnx_ms']} ms"
         print(f"batch {row['rows']}: {times}, {row['speedup']} times as fast")

@@ -1,10 +1,12 @@
 """The exported model in ONNX Runtime, as scoring, champion comparison and the parity proof use it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 
+from ml_jobs import features, request, step
 from ml_jobs.features import Matrix
 
 INPUT = "features"
@@ -25,3 +27,27 @@ class Session:
         """Returns label and probability of being late for each row."""
         label, probabilities = self._session.run([LABEL, PROBABILITIES], {INPUT: matrix})
         return label.astype(bool), probabilities[:, 1]
+
+
+class Model:
+    """A registered model, ready to answer.
+
+    Args:
+        folder: what ``ml_jobs.export_onnx`` wrote.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        card = step.read_json(folder / "model_card.json")
+        self._lineage = {name: card[name] for name in ("commit", "data_version", "environment_version")}
+        self._encoding = features.Encoding.load(folder / "encoding.json")
+        self._session = Session(folder / "model.onnx")
+        self._reader = request.Reader()
+
+    def answer(self, text: str) -> dict[str, Any]:
+        """Returns the answer to one request; raises ``request.BadRequest``."""
+        labels, probabilities = self._session.predict(self._encoding.encode(self._reader.read(text)))
+        predictions = [
+            {"late": bool(label), "probability": round(float(probability), 6)}
+            for label, probability in zip(labels, probabilities, strict=True)
+        ]
+        return {"model": self._lineage, "predictions": predictions}

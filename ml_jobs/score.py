@@ -16,31 +16,10 @@ from azureml_inference_server_http.api.aml_response import (  # type: ignore[imp
     AMLResponse,
 )
 
-from ml_jobs import features, request, runtime, step
-
-
-class Model:
-    """A registered model, ready to answer."""
-
-    def __init__(self, folder: Path) -> None:
-        card = step.read_json(folder / "model_card.json")
-        self._lineage = {name: card[name] for name in ("commit", "data_version", "environment_version")}
-        self._encoding = features.Encoding.load(folder / "encoding.json")
-        self._session = runtime.Session(folder / "model.onnx")
-        self._reader = request.Reader()
-
-    def answer(self, text: str) -> dict[str, Any]:
-        """Returns the answer to one request; raises ``request.BadRequest``."""
-        labels, probabilities = self._session.predict(self._encoding.encode(self._reader.read(text)))
-        predictions = [
-            {"late": bool(label), "probability": round(float(probability), 6)}
-            for label, probability in zip(labels, probabilities, strict=True)
-        ]
-        return {"model": self._lineage, "predictions": predictions}
-
+from ml_jobs import request, runtime, step
 
 # The server calls init() once in each worker, then run() for each request: the model lives between the two.
-_loaded: list[Model] = []
+_loaded: list[runtime.Model] = []
 
 
 def init() -> None:
@@ -52,7 +31,7 @@ def init() -> None:
     cards = sorted(root.rglob("model_card.json"))
     if len(cards) != 1:
         raise step.StepError(f"AZUREML_MODEL_DIR={root}: holds {len(cards)} files model_card.json; want 1")
-    _loaded[:] = [Model(cards[0].parent)]
+    _loaded[:] = [runtime.Model(cards[0].parent)]
 
 
 def run(raw_data: str) -> dict[str, Any] | AMLResponse:
