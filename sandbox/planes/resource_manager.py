@@ -198,7 +198,7 @@ def _page(request: Request, rows: list[Any]) -> dict[str, Any]:
     if top is None or skip + int(top) >= len(rows):
         return {"value": rows[skip:]}
     query = "&".join(f"{key}={value}" for key, value in request.query.items() if key not in ("$skipToken", "$skip"))
-    link = f"https://{_HOST}{request.raw_path}?{query}&$skipToken={skip + int(top)}"
+    link = f"https://{request.host}{request.raw_path}?{query}&$skipToken={skip + int(top)}"
     return {"value": rows[skip : skip + int(top)], "nextLink": link}
 
 
