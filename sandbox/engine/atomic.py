@@ -1,0 +1,36 @@
+"""Files that are there whole or not at all, and survive a power cut once they are."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_private(path: Path, content: bytes, *, replace: bool = True) -> None:
+    """Write a file that only its owner can read. Without `replace`, a file that is there already stays."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        settle(temporary, path, replace=replace)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def settle(temporary: Path, path: Path, *, replace: bool = True) -> None:
+    """Give a finished file its name, durably."""
+    if replace:
+        temporary.replace(path)
+    else:
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            return
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

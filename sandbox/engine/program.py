@@ -1,0 +1,117 @@
+"""Runs the user's program against a monitor, and says where in it a mistake is."""
+
+import asyncio
+import contextvars
+import logging
+import os
+import runpy
+import sys
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pulumi
+import pulumi.runtime
+
+from sandbox.engine.config import Project
+from sandbox.engine.monitor import Engine, Monitor
+
+THREADS = 32
+
+
+class ProgramError(Exception):
+    """The program ended with an exception.
+
+    Attributes:
+        where: ``file:line`` of the program's own innermost line, '' when none took part.
+        mistake: the program raised it on purpose, to tell the user something.
+        details: the whole traceback, for a log.
+    """
+
+    def __init__(self, message: str, where: str, details: str, *, mistake: bool) -> None:
+        super().__init__(message)
+        self.where = where
+        self.mistake = mistake
+        self.details = details
+
+
+def run(project: Project, monitor: Monitor, engine: Engine, *, preview: bool) -> None:
+    """Run ``__main__.py`` of the project's folder until everything it declares has been answered.
+
+    Raises:
+        ProgramError: it did not get to its end.
+    """
+    contextvars.copy_context().run(_run, project, monitor, engine, preview)
+
+
+def _run(project: Project, monitor: Monitor, engine: Engine, preview: bool) -> None:
+    main = project.folder / "__main__.py"
+    if not main.is_file():
+        raise ProgramError(f"{main}: not found; the program is __main__.py beside Pulumi.yaml", "", "", mistake=True)
+    pulumi.runtime.set_all_config(dict(project.config), list(project.secret_keys))
+    pulumi.runtime.settings.ROOT.set(None)
+    pulumi.runtime.configure(
+        pulumi.runtime.Settings(
+            project=project.name, stack=project.stack, organization="organization",
+            root_directory=str(project.folder), monitor=monitor, engine=engine, dry_run=preview, parallel=THREADS,
+        )
+    )  # fmt: skip
+    # The SDK leaves futures behind when a program fails; asyncio's complaints about them help nobody.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    before = (Path.cwd(), sys.path[:], sys.argv[:])
+    loop = asyncio.new_event_loop()
+    executor = ThreadPoolExecutor(THREADS, thread_name_prefix="resource")
+    loop.set_default_executor(executor)
+    try:
+        os.chdir(project.folder)
+        sys.path.insert(0, str(project.folder))
+        sys.argv = [str(main)]
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _main(main)))
+    except (Exception, SystemExit) as error:
+        raise _explain(error, project.folder) from error
+    finally:
+        executor.shutdown(wait=True)
+        loop.close()
+        asyncio.set_event_loop(None)
+        os.chdir(before[0])
+        sys.path[:], sys.argv = before[1], before[2]
+
+
+def _main(path: Path) -> None:
+    runpy.run_path(str(path), run_name="__main__")
+
+
+def _explain(error: BaseException, folder: Path) -> ProgramError:
+    """The innermost exception of the user's, with the line of the program that it comes from."""
+    while error.__cause__ is not None and not _where(error, folder):
+        error = error.__cause__
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, SyntaxError):
+        return ProgramError(
+            f"{error.msg}", f"{_short(error.filename or '', folder)}:{error.lineno}", details, mistake=True
+        )
+    mistake = isinstance(error, ValueError | pulumi.RunError) or "Config" in type(error).__name__
+    message = str(error) or type(error).__name__
+    if not mistake:
+        message = f"{type(error).__name__}: {message}"
+    return ProgramError(message, _where(error, folder), details, mistake=mistake)
+
+
+def _where(error: BaseException, folder: Path) -> str:
+    found = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if path.is_relative_to(folder) and not _foreign(path.relative_to(folder)):
+            found = f"{path.relative_to(folder)}:{frame.lineno}"
+    return found
+
+
+def _foreign(path: Path) -> bool:
+    """Whether a file below the program's folder is not the user's: an environment, or this engine."""
+    return path.parts[0].startswith(".") or path.parts[0] == "sandbox" or "site-packages" in path.parts
+
+
+def _short(name: str, folder: Path) -> str:
+    path = Path(name)
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else name

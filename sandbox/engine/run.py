@@ -1,0 +1,186 @@
+"""The four things an engine does with a stack: preview, up, refresh, destroy."""
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sandbox.engine import config, program, recovery
+from sandbox.engine.config import Project
+from sandbox.engine.deleting import Waves, waves
+from sandbox.engine.deployment import Deployment, as_made
+from sandbox.engine.events import Diagnostic, Emit, Event, Mode, Op, Outcome, Summary
+from sandbox.engine.journal import Edit, Journal, Key
+from sandbox.engine.locking import hold
+from sandbox.engine.monitor import Engine, Monitor
+from sandbox.engine.providers import PREFIX, Factory, Providers
+from sandbox.engine.state import Resource
+from sandbox.home import Home
+from sandbox.provider import packages
+from sandbox.provider.base import ProviderError
+
+_THREADS = 16
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to do with which stack.
+
+    Attributes:
+        mode: ``up``, ``preview``, ``refresh`` or ``destroy``.
+        folder: where Pulumi.yaml and ``__main__.py`` are.
+        stack: the stack's name.
+        home: the sandbox's folder, which holds the state.
+        config_file: read instead of ``Pulumi.<stack>.yaml``.
+        offline: ask no cloud; a preview can do without.
+    """
+
+    mode: Mode
+    folder: Path
+    stack: str
+    home: Home
+    config_file: Path | None = None
+    offline: bool = False
+
+
+def run(request: Request, emit: Emit, factories: Mapping[str, Factory] | None = None) -> Outcome:
+    """Do it, telling `emit` what happens; the outcome says whether it went well.
+
+    Args:
+        request: what to do.
+        emit: called from several threads.
+        factories: provider packages; None for those that the sandbox has.
+
+    Raises:
+        ConfigError: the project or the stack's configuration is wrong.
+        StackLockedError: another run holds the stack.
+        StateError: the state is damaged or cannot be written.
+    """
+    started = time.monotonic()
+    project = config.load(request.folder.resolve(), request.stack, request.config_file)
+    preview = request.mode == "preview"
+    if factories is None:
+        factories = packages.factories(request.home, project.name, project.config, offline=request.offline)
+    with nullcontext() if preview else hold(request.home, request.stack, request.mode):
+        journal = Journal.open(request.home, request.stack, write=not preview)
+        good = False
+        try:
+            deployment = Deployment(
+                journal, Providers(factories, project.of_package), emit, preview=preview, naming=project.naming
+            )
+            _Run(request, project, deployment, emit).do()
+            good = not deployment.failed
+        finally:
+            journal.close(good=good)
+    outputs = next((each.outputs for each in journal.current.values() if each.type == "pulumi:pulumi:Stack"), {})
+    emit(Summary(request.mode, good, dict(deployment.counts), time.monotonic() - started))
+    return Outcome(good, dict(deployment.counts), tuple(deployment.declared), outputs)
+
+
+class _Run:
+    def __init__(self, request: Request, project: Project, deployment: Deployment, emit: Emit) -> None:
+        self._request = request
+        self._project = project
+        self._deployment = deployment
+        self._emit: Callable[[Event], None] = emit
+        self._journal = deployment.journal
+
+    def do(self) -> None:
+        if self._deployment.preview:
+            recovery.announce(self._deployment)
+        elif not recovery.settle(self._deployment):
+            return
+        if self._request.mode == "destroy":
+            self._delete({(urn, 0): each for urn, each in self._journal.current.items()})
+        elif self._request.mode == "refresh":
+            self._refresh()
+        else:
+            self._program()
+
+    def _program(self) -> None:
+        deployment, project = self._deployment, self._project
+        monitor = Monitor(deployment, project.name, project.stack)
+        try:
+            program.run(project, monitor, Engine(self._emit), preview=deployment.preview)
+        except program.ProgramError as error:
+            message = str(error)
+            if not error.mistake:
+                log = self._request.home.logs / "program.log"
+                log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                log.write_text(error.details, encoding="utf-8")
+                message = f"{message}; the whole traceback is in {log}"
+            deployment.fail(message, where=error.where)
+        if deployment.failed:
+            return
+        self._delete({
+            (urn, 0): each for urn, each in self._journal.current.items() if urn not in deployment.seen
+        })  # fmt: skip
+
+    def _delete(self, undeclared: Mapping[Key, Resource]) -> None:
+        """Delete what is no longer declared and what was replaced, dependents first."""
+        protected = [each for each in undeclared.values() if each.protect]
+        for each in protected:
+            self._deployment.fail(
+                "it is protected and would be deleted. To delete it, take protect away (its own, or that of the "
+                "component around it), run up, and then remove it", each.urn,
+            )  # fmt: skip
+        if protected:
+            return
+        doomed = {**undeclared, **self._journal.retired}
+        leaving = {urn for urn, _ in doomed}
+        for wave in self._waves(doomed):
+            with ThreadPoolExecutor(_THREADS, thread_name_prefix="delete") as threads:
+                list(threads.map(lambda item: self._delete_one(item[0], item[1], leaving), wave))
+            if self._deployment.failed:
+                return
+
+    def _waves(self, doomed: Mapping[Key, Resource]) -> Waves:
+        renamed = self._deployment.renamed
+        return waves(doomed.items(), lambda urn: renamed.get(urn, urn))
+
+    def _delete_one(self, key: Key, resource: Resource, leaving: set[str]) -> None:
+        gone = resource.pending_replacement or resource.deleted_with in leaving or resource.type.startswith(PREFIX)
+        op: Op = (
+            "forget" if resource.retain_on_delete or resource.external else "delete-replaced" if key[1] else "delete"
+        )
+        try:
+            self._deployment.delete(resource, key[1], op, gone=gone or op == "forget")
+        except ProviderError as error:
+            self._deployment.fail(str(error), resource.urn)
+
+    def _refresh(self) -> None:
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="refresh") as threads:
+            list(threads.map(self._refresh_one, list(self._journal.current.values())))
+        gone = {
+            urn
+            for urn, each in self._journal.current.items()
+            if each.parent and each.parent not in self._journal.current
+        }
+        if gone:
+            self._emit(Diagnostic("warning", f"the components around {', '.join(sorted(gone))} are not in the state"))
+
+    def _refresh_one(self, resource: Resource) -> None:
+        deployment = self._deployment
+        if not resource.custom or resource.type.startswith(PREFIX) or resource.pending_replacement:
+            return
+        started = deployment.start("refresh", resource.urn, resource.type)
+        try:
+            provider = deployment.providers.find(resource.type, resource.provider)
+            found = provider.read(resource.urn, resource.id, resource.inputs, resource.outputs)
+        except ProviderError as error:
+            deployment.done("refresh", resource.urn, resource.type, started, error=str(error))
+            deployment.fail(str(error), resource.urn)
+            return
+        if found is None:
+            self._journal.end(None, Edit(drop={(resource.urn, 0)}))
+            deployment.done("delete", resource.urn, resource.type, started, resource_id=resource.id)
+            return
+        state = replace(as_made(resource, found), external=resource.external)
+        if state == resource:
+            deployment.done("same", resource.urn, resource.type, started, resource_id=resource.id)
+            return
+        diff = provider.diff(resource.urn, resource.id, resource.inputs, resource.outputs, state.inputs)
+        self._journal.end(None, Edit(put={(resource.urn, 0): state}), wait=False)
+        deployment.done("update", resource.urn, resource.type, started, resource_id=resource.id, changes=diff.changes)
