@@ -123,6 +123,7 @@ for deployment in cfg.deployments:
     )
 
 pulumi.export("resourceGroupName", platform.place.resource_group_name)
+pulumi.export("workspaceId", platform.workspace_id)
 pulumi.export("workspaceName", platform.place.workspace_name)
 pulumi.export("computeName", clusters[cfg.training.cluster].cluster_name)
 pulumi.export("dataAsset", data[cfg.training.data].reference)
