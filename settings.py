@@ -201,9 +201,6 @@ def _check_together(reader: rules.Reader, namespace: str, values: dict[str, Any]
     """Rules between values; what is missing or wrong by itself was reported before."""
     clusters: tuple[ClusterSettings, ...] = values["clusters"] or ()
     data: tuple[DataSettings, ...] = values["data"] or ()
-    environments: tuple[EnvironmentSettings, ...] = values["environments"] or ()
-    training: TrainingSettings | None = values["training"]
-    endpoint: EndpointSettings | None = values["endpoint"]
     for cluster in clusters:
         if cluster.min_nodes > cluster.max_nodes:
             reader.report(
@@ -219,13 +216,21 @@ def _check_together(reader: rules.Reader, namespace: str, values: dict[str, Any]
                 "an existing folder",
                 asset.made_by,
             )
+    _check_references(reader, namespace, values)
+
+
+def _check_references(reader: rules.Reader, namespace: str, values: dict[str, Any]) -> None:
+    training: TrainingSettings | None = values["training"]
+    endpoint: EndpointSettings | None = values["endpoint"]
     references = []
     if training:
-        references.append(("training.cluster", training.cluster, [c.name for c in clusters]))
-        references.append(("training.data", training.data, [d.name for d in data]))
+        references.append(("training.cluster", training.cluster, "clusters"))
+        references.append(("training.data", training.data, "data"))
     if endpoint:
-        references.append(("endpoint.environment", endpoint.environment, [e.name for e in environments]))
-    for key, name, declared in references:
-        kind = f"{key.rpartition('.')[2]}s" if not key.endswith("data") else "data"
-        if name not in declared:
-            reader.report(f"{namespace}:{key}", f"{name!r} is not declared", f"one of {kind}: {', '.join(declared)}")
+        references.append(("endpoint.environment", endpoint.environment, "environments"))
+    for key, name, declared_by in references:
+        declared = [entry.name for entry in values[declared_by] or ()]
+        # A list that has a problem of its own may well declare the name.
+        if name not in declared and not reader.has_problem(f"{namespace}:{declared_by}"):
+            accepted = f"one of {namespace}:{declared_by}: {', '.join(declared)}"
+            reader.report(f"{namespace}:{key}", f"{name!r} is not declared", accepted)

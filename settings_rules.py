@@ -150,6 +150,10 @@ class Reader:
             Problem(key=key, found=found, accepted=accepted, repair=repair or f"edit {key} in {self.file}")
         )
 
+    def has_problem(self, key: str) -> bool:
+        """Says whether a key or something inside it was reported."""
+        return any(problem.key == key or problem.key.startswith((f"{key}[", f"{key}.")) for problem in self.problems)
+
     def value(self, key: str, raw: Any, rule: Rule) -> Any:
         """Returns the checked value; after a report, something of the same shape or None."""
         # bool is an int to Python, not to a reader of YAML

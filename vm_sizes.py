@@ -27,7 +27,7 @@ SIZES: frozenset[str] = frozenset().union(
 )
 
 # Pattern of a closed family, what happened to it, and a size of the family that follows.
-_CLOSED: tuple[tuple[str, str, str], ...] = (
+CLOSED: tuple[tuple[str, str, str], ...] = (
     (r"DS?\d+s?(_v[23])?", "no new capacity since July 2026", "Standard_D4ds_v5"),
     (r"E\d+s?_v3", "no new capacity since July 2026, retires 2029-11-15", "Standard_E4ds_v5"),
     (r"F\d+s?(_v2)?", "no new capacity since July 2026", "Standard_F4as_v6"),
@@ -45,7 +45,7 @@ def problem(size: str) -> str | None:
     """Returns what is wrong with a size and what to write instead, or None when it may be used."""
     if size in SIZES:
         return None
-    for pattern, why, successor in _CLOSED:
+    for pattern, why, successor in CLOSED:
         if re.fullmatch(f"Standard_{pattern}", size):
             return f"{why}; its successor is {successor}"
     nearest = difflib.get_close_matches(size, sorted(SIZES), n=1, cutoff=0.0)[0]

@@ -63,7 +63,7 @@ def read(path: Path, kind: str) -> Source:
         ValueError: names the file, the key, and what is accepted.
     """
     text = path.read_text(encoding="utf-8")
-    fields = yaml.safe_load(text)
+    fields = yaml.load(text, Loader=yaml.CSafeLoader)  # ten times as fast as safe_load, and as safe
     if not isinstance(fields, dict) or fields.get("type") != kind:
         raise ValueError(f"{path.as_posix()}: want a component with type: {kind}")
     _refuse_unknown(path, "", fields, _COMMAND if kind == "command" else _PIPELINE)

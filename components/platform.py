@@ -51,13 +51,13 @@ class Platform(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         names = args.names
         group = ResourceGroup(
-            f"{name}-group",
+            name,
             ResourceGroupArgs(group_name=names.resource_group(), location=args.location, tags=args.tags),
             opts=child,
         )
         place = GroupPlace(resource_group_name=group.group_name, location=args.location, tags=args.tags)
         storage = Storage(
-            f"{name}-storage",
+            name,
             StorageArgs(
                 place=place,
                 account_name=names.storage_account(),
@@ -68,7 +68,7 @@ class Platform(pulumi.ComponentResource):
             opts=child,
         )
         vault = KeyVault(
-            f"{name}-vault",
+            name,
             KeyVaultArgs(
                 place=place,
                 vault_name=names.key_vault(),
@@ -79,12 +79,12 @@ class Platform(pulumi.ComponentResource):
             opts=child,
         )
         registry = ContainerRegistry(
-            f"{name}-registry",
+            name,
             ContainerRegistryArgs(place=place, registry_name=names.container_registry(), sku=args.registry_sku),
             opts=child,
         )
         monitoring = Monitoring(
-            f"{name}-monitoring",
+            name,
             MonitoringArgs(
                 place=place,
                 log_analytics_name=names.log_analytics(),
@@ -94,7 +94,7 @@ class Platform(pulumi.ComponentResource):
             opts=child,
         )
         workspace = Workspace(
-            f"{name}-workspace",
+            name,
             WorkspaceArgs(
                 place=place,
                 workspace_name=names.workspace(),

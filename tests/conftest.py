@@ -16,6 +16,10 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 from pulumi.runtime.stack import Stack
 
+from components.access import Access
+from components.place import UploadTarget, WorkspacePlace
+from naming import Names
+
 ROOT = Path(__file__).parent.parent
 TENANT = "11111111-1111-1111-1111-111111111111"
 SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
@@ -41,6 +45,9 @@ class Echo(Mocks):
                 state.setdefault("name", state[key])
         if args.typ == "azure-native:storage:StorageAccount":
             state["primaryEndpoints"] = {"blob": f"https://{state['accountName']}.blob.core.windows.net/"}
+        if args.typ == "azure-native:machinelearningservices:OnlineEndpoint":
+            uri = f"https://{state['endpointName']}.westeurope.inference.ml.azure.com/score"
+            state["properties"] = {**state["properties"], "scoringUri": uri}
         if args.typ == "azure-native:managedidentity:UserAssignedIdentity":
             state["principalId"] = f"{args.name}-principal"
         identity = state.get("identity") or {}
@@ -101,25 +108,29 @@ class Recorder(MockMonitor):
 Declare = Callable[..., Declared]
 
 
-@pytest.fixture
-def declare() -> Declare:
+def run_program(program: Callable[[], Any], stack: str = "test") -> Declared:
     """Runs a program and returns what it registered."""
+    recorder = Recorder()
+    pulumi.runtime.set_mocks(recorder.mocks, "mlops", stack, preview=False, monitor=recorder)
 
-    def run(program: Callable[[], Any], stack: str = "test") -> Declared:
-        recorder = Recorder()
-        pulumi.runtime.set_mocks(recorder.mocks, "mlops", stack, preview=False, monitor=recorder)
+    def run_and_export() -> Any:
+        program()
+        root = pulumi.runtime.get_root_resource()
+        assert isinstance(root, Stack)
+        return pulumi.Output.all(**root.outputs).apply(recorder.declared.exports.update)
 
-        def run_and_export() -> Any:
-            program()
-            root = pulumi.runtime.get_root_resource()
-            assert isinstance(root, Stack)
-            return pulumi.Output.all(**root.outputs).apply(recorder.declared.exports.update)
+    run_and_wait = pulumi.runtime.test(run_and_export)  # type: ignore[no-untyped-call] # the SDK's own
+    run_and_wait()  # returns only when every registration has landed
+    return recorder.declared
 
-        run_and_wait = pulumi.runtime.test(run_and_export)  # type: ignore[no-untyped-call] # the SDK's own
-        run_and_wait()  # returns only when every registration has landed
-        return recorder.declared
 
-    return run
+def run_stack(stack: str, changes: dict[str, Any] | None = None, name: str | None = None) -> Declared:
+    """Runs the whole program with a stack's real configuration, some values changed, perhaps as another stack."""
+    set_all_config(as_engine_sends(stack_config(stack) | (changes or {})))
+    try:
+        return run_program(lambda: runpy.run_path(str(ROOT / "__main__.py")), stack=name or stack)
+    finally:
+        set_all_config({})
 
 
 def stack_config(stack: str) -> dict[str, Any]:
@@ -133,23 +144,48 @@ def as_engine_sends(config: dict[str, Any]) -> dict[str, str]:
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the stacks name, and data of its own; the working directory of the test."""
-    shutil.copytree(ROOT / "ml_jobs", tmp_path / "ml_jobs", ignore=shutil.ignore_patterns("__pycache__"))
-    month = tmp_path / ".data" / "flights" / "month=2013-01"
+def make_project(root: Path) -> None:
+    """Puts into a folder what the stacks name, with data of its own."""
+    shutil.copytree(ROOT / "ml_jobs", root / "ml_jobs", ignore=shutil.ignore_patterns("__pycache__"))
+    month = root / ".data" / "flights" / "month=2013-01"
     month.mkdir(parents=True)
     (month / "flights.parquet").write_bytes(b"PAR1")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder of its own; the working directory of the test."""
+    make_project(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
-def declare_stack(project: Path, declare: Declare) -> Declare:
-    """Runs the whole program with a stack's real configuration, some values changed."""
+def declare() -> Declare:
+    """Runs a program and returns what it registered."""
+    return run_program
 
-    def run(stack: str, changes: dict[str, Any] | None = None, name: str | None = None) -> Declared:
-        set_all_config(as_engine_sends(stack_config(stack) | (changes or {})))
-        return declare(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None, stack=name or stack)
 
-    return run
+@pytest.fixture
+def place() -> WorkspacePlace:
+    """Where components under test live."""
+    return WorkspacePlace(
+        resource_group_name="rg", workspace_name="ws", location="westeurope", tags={"owner": "me@example.com"}
+    )
+
+
+@pytest.fixture
+def access() -> Access:
+    """Grants roles in a stack called test."""
+    return Access(
+        names=Names(project="mlops", stack="test", salt="example"),
+        subscription_id=pulumi.Output.from_input(SUBSCRIPTION),
+        tenant_id=pulumi.Output.from_input(TENANT),
+        deployer_id=pulumi.Output.from_input(DEPLOYER),
+    )
+
+
+@pytest.fixture
+def target() -> UploadTarget:
+    """Where components under test upload to."""
+    return UploadTarget(blob_endpoint="https://account.blob.core.windows.net/", container="code")
