@@ -10,13 +10,13 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sandbox.arm import tokens
+from sandbox.arm import convert, tokens
 from sandbox.arm.checks import Checker, Failure, Names
 from sandbox.arm.tokens import GROUP, PATHS, QUERY
 from sandbox.values import Json, Props, is_unknown, plain
@@ -91,9 +91,7 @@ class Schema:
     """
 
     def __init__(self, cache: Path) -> None:
-        source = b"".join(
-            Path(tokens.__file__).with_name(name).read_bytes() for name in ("introspect.py", "tokens.py")
-        )
+        source = b"".join(Path(tokens.__file__).with_name(name).read_bytes() for name in ("introspect.py", "tokens.py"))
         version = importlib.metadata.version("pulumi_azure_native")
         self._folder = cache / f"schema-{version}-{hashlib.sha256(source).hexdigest()[:8]}"
         self._modules: dict[str, dict[str, Any]] = {}
@@ -136,7 +134,7 @@ class Schema:
             entry = kind.inputs.get(name)
             if entry is None or name in kind.parameters or name in QUERY.get(token, ()):
                 continue
-            _place(body, entry.get("arm", name), _to_arm(value, entry["type"], objects, name))
+            convert.place(body, entry.get("arm", name), convert.to_arm(value, entry["type"], objects, name))
         return Request(self.path(token, inputs, subscription), kind.version, body)
 
     def path(self, token: str, inputs: Props, subscription: str) -> str | None:
@@ -156,12 +154,21 @@ class Schema:
         objects = self._module(token)["objects"]
         outputs: Props = {}
         for name, entry in kind.outputs.items():
-            found, value = _find(answer, entry.get("arm", name))
+            found, value = convert.find(answer, entry.get("arm", name))
             if found and value is not None:
-                outputs[name] = _from_arm(value, entry["type"], objects)
+                outputs[name] = convert.from_arm(value, entry["type"], objects)
         if "azureApiVersion" in kind.outputs:
             outputs["azureApiVersion"] = kind.version
         return outputs
+
+    def foreseen(self, token: str, inputs: Props) -> Props:
+        """The outputs as far as they are known before the resource is made: what was sent, at any depth."""
+        kind = self.resource(token)
+        objects = self._module(token)["objects"]
+        return {
+            name: convert.foreseen(inputs.get(name), entry["type"], objects, name)
+            for name, entry in kind.outputs.items()
+        }
 
     def check_inputs(self, token: str, inputs: Props) -> list[Failure]:
         """What is wrong with inputs: unknown, missing, of the wrong type, not among the accepted."""
@@ -217,75 +224,3 @@ def _write(path: Path, text: str) -> None:
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
     Path(name).replace(path)
-
-
-def _place(body: dict[str, Json], path: str, value: Json) -> None:
-    *above, last = path.split("/")
-    for step in above:
-        body = body.setdefault(step, {})
-    body[last] = value
-
-
-def _find(body: Mapping[str, Json], path: str) -> tuple[bool, Json]:
-    here: Json = body
-    for step in path.split("/"):
-        if not isinstance(here, Mapping) or step not in here:
-            return False, None
-        here = here[step]
-    return True, here
-
-
-def _to_arm(value: Json, kind: Any, objects: Mapping[str, Any], name: str = "") -> Json:
-    if name == "userAssignedIdentities" and isinstance(value, list):
-        return {identity: {} for identity in value}  # Pulumi takes a list, ARM a map without values
-    if isinstance(kind, dict) and not is_unknown(value):
-        if "list" in kind and isinstance(value, list):
-            return [_to_arm(item, kind["list"], objects) for item in value]
-        if "map" in kind and isinstance(value, Mapping):
-            return {key: _to_arm(item, kind["map"], objects) for key, item in value.items()}
-        if properties := _object(value, kind, objects):
-            body: dict[str, Json] = {}
-            for key, item in value.items():
-                entry = properties.get(key, {})
-                _place(body, entry.get("arm", key), _to_arm(item, entry.get("type"), objects, key))
-            return body
-    return value
-
-
-def _from_arm(value: Json, kind: Any, objects: Mapping[str, Any]) -> Json:
-    if isinstance(kind, dict):
-        if "list" in kind and isinstance(value, list):
-            return [_from_arm(item, kind["list"], objects) for item in value]
-        if "map" in kind and isinstance(value, Mapping):
-            return {key: _from_arm(item, kind["map"], objects) for key, item in value.items()}
-        if properties := _object(value, kind, objects):
-            return dict(_named(value, properties, objects))
-    return value
-
-
-def _named(
-    value: Mapping[str, Json], properties: Mapping[str, Any], objects: Mapping[str, Any]
-) -> Iterator[tuple[str, Json]]:
-    moved = {entry["arm"].split("/")[0] for entry in properties.values() if "arm" in entry}
-    for key, entry in properties.items():
-        found, item = _find(value, entry.get("arm", key))
-        if found and item is not None:
-            yield key, _from_arm(item, entry["type"], objects)
-    for key, item in value.items():
-        if key not in properties and key not in moved and item is not None:
-            yield key, item
-
-
-def _object(value: Json, kind: Mapping[str, Any], objects: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The properties of the object type that the value is of."""
-    if not isinstance(value, Mapping):
-        return None
-    if "object" in kind:
-        properties: Mapping[str, Any] = objects[kind["object"]]
-        return properties
-    for choice in kind.get("oneOf", ()):
-        if isinstance(choice, dict) and "object" in choice:
-            properties = objects[choice["object"]]
-            if all(value.get(key) == entry["const"] for key, entry in properties.items() if "const" in entry):
-                return properties
-    return None

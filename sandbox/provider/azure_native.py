@@ -155,7 +155,7 @@ class AzureNative:
     def _previewed(self, urn: str, inputs: Props, outputs: Props) -> Props:
         """Inputs are known, what Azure computes is not; what an update cannot change stays."""
         kind = self._schema.resource(_type_of(urn))
-        shown: Props = {name: _as_shown(name, inputs.get(name, UNKNOWN)) for name in kind.outputs}
+        shown = self._schema.foreseen(kind.token, inputs)
         shown |= {name: outputs[name] for name in _STABLE if name in outputs}
         if "azureApiVersion" in shown:
             shown["azureApiVersion"] = kind.version
@@ -211,15 +211,6 @@ class AzureNative:
 
 def _type_of(urn: str) -> str:
     return urn.split("::")[2].rpartition("$")[2]
-
-
-def _as_shown(name: str, value: Json) -> Json:
-    """An input as an answer has it: identities go in as a list and come out as a map."""
-    if name == "userAssignedIdentities" and isinstance(value, list):
-        return UNKNOWN if has_unknown(value) else {identity: {} for identity in plain(value)}
-    if isinstance(value, Mapping):
-        return {key: _as_shown(key, item) for key, item in value.items()}
-    return value
 
 
 def _problems(body: Json) -> tuple[str, ...]:
