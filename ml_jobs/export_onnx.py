@@ -15,7 +15,6 @@ import math
 import re
 import shutil
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -187,7 +186,6 @@ def card(folders: argparse.Namespace, lineage: dict[str, str], parity: dict[str,
     checks = step.read_json(folders.checks / "checks.json")
     return {
         **lineage,
-        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "train_month": prepared["train_month"],
         "validate_month": prepared["validate_month"],
         "seed": training["seed"],

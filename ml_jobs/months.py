@@ -22,6 +22,11 @@ def parse(text: str) -> tuple[str, ...]:
     return tuple(_from_number(number) for number in range(_to_number(first), _to_number(last) + 1))
 
 
+def text(months: tuple[str, ...]) -> str:
+    """Returns the text that ``parse`` turns into these months."""
+    return months[0] if len(months) == 1 else f"{months[0]}..{months[-1]}"
+
+
 def _to_number(month: str) -> int:
     return int(month[:4]) * 12 + int(month[5:]) - 1
 

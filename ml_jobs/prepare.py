@@ -82,10 +82,7 @@ def prepare(data: Path, checks: Path, train: tuple[str, ...], validate: tuple[st
     import duckdb
 
     out.mkdir(parents=True, exist_ok=True)
-    note: dict[str, Any] = {
-        "train_month": f"{train[0]}..{train[-1]}",
-        "validate_month": f"{validate[0]}..{validate[-1]}",
-    }
+    note: dict[str, Any] = {"train_month": months.text(train), "validate_month": months.text(validate)}
     with duckdb.connect() as connection:
         for part, wanted in (("train", train), ("validate", validate)):
             _load(connection, data, wanted)
@@ -100,7 +97,7 @@ def prepare(data: Path, checks: Path, train: tuple[str, ...], validate: tuple[st
             }
             if part == "train":
                 features.fit(columns).save(out / "encoding.json")
-            print(f"{part}: {wanted[0]}..{wanted[-1]}: {note[part]}")
+            print(f"{part}: {months.text(wanted)}: {note[part]}")
     step.write_json(out / "prepared.json", note)
 
 
