@@ -2,10 +2,10 @@
 
 import argparse
 import json
+import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from sandbox.doctor import examine
 from sandbox.engine.events import Diagnostic, Event, Mode, Outcome, StepDone, StepStarted, Summary
 from sandbox.home import Home
 from sandbox.levels import Levels
-from sandbox.provider.factories import factories
 from sandbox.values import plain
 
 _STACK = "pulumi:pulumi:Stack"
@@ -114,26 +113,28 @@ def run(options: argparse.Namespace, console: Console, home: Home, mode: Mode) -
         for each in troubles:
             console.error(f"{each.name}: {each.says}")
         return EXIT_FAILED, {"troubles": [vars(each) for each in troubles]}
-    environment: Mapping[str, str] = {}
     if mode != "preview":
         begun = time.monotonic()
         server, started = launch.ensure(home)
-        environment = launch.client_environment(home, server)
+        os.environ.update(launch.client_environment(home, server))
         if started:
             console.line(f"gateway ready on 127.0.0.1:{server.port} ({time.monotonic() - begun:.1f} s)")
-    from sandbox.engine import run as engine  # imports Pulumi: after the gateway is on its way
+    from sandbox.engine import run as engine  # imports Pulumi: only after the gateway is on its way
 
     console.line(f"{mode} of stack {options.stack}")
     progress = Progress(console, Levels(home), mode)
-    request = engine.Request(mode, Path.cwd(), options.stack, home, options.config_file)
-    outcome = engine.run(request, factories(home, environment), progress)
+    request = engine.Request(mode, Path.cwd(), options.stack, home, options.config_file, offline=mode == "preview")
+    outcome = engine.run(request, progress)
     console.status("")
     for text in progress.errors:
         console.error(text)
     _write_files(options, outcome)
     result = {
-        "changes": dict(outcome.changes), "steps": progress.steps, "outputs": plain(outcome.outputs), "errors": progress.errors
-    }  # fmt: skip
+        "changes": dict(outcome.changes),
+        "steps": progress.steps,
+        "outputs": plain(outcome.outputs),
+        "errors": progress.errors,
+    }
     return (EXIT_OK if outcome.ok else EXIT_FAILED), result
 
 
