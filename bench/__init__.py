@@ -1,0 +1,1 @@
+"""Measures what the product promises, each figure beside its yardstick: ``make bench``."""
