@@ -98,6 +98,18 @@ def find(reader: Reader, account: str, container: str, name: str) -> Blob | None
     return to_blob(row, row["body"]) if row else None
 
 
+def need(reader: Reader, account: str, container: str, name: str) -> Blob:
+    """The blob with its body if that is small.
+
+    Raises:
+        BlobError: ContainerNotFound or BlobNotFound.
+    """
+    if found := find(reader, account, container, name):
+        return found
+    need_container(reader, account, container)
+    raise BlobError("BlobNotFound", f"The specified blob '{name}' does not exist in '{container}' of '{account}'.")
+
+
 def replace(
     tx: Tx, account: str, container: str, name: str, body: Body, headers: Mapping[str, str],
     blocks: tuple[tuple[str, int], ...], check: Check | None,

@@ -5,10 +5,11 @@ here. The rows of ``containers`` follow the ARM resources of the same name.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from sandbox.store.blob_rows import (
     COLUMNS,
@@ -19,6 +20,7 @@ from sandbox.store.blob_rows import (
     discard_blocks,
     find,
     find_container,
+    need,
     need_container,
     replace,
     to_blob,
@@ -41,6 +43,9 @@ class Page:
     blobs: list[Blob]
     prefixes: list[str]
     marker: str
+
+
+T = TypeVar("T")
 
 
 class Blobs:
@@ -91,10 +96,7 @@ class Blobs:
         Raises:
             BlobError: ContainerNotFound or BlobNotFound.
         """
-        if found := self.head(account, container, name):
-            return found
-        need_container(self._store, account, container)
-        raise BlobError("BlobNotFound", f"There is no blob '{name}' in '{container}' of '{account}'.")
+        return need(self._store, account, container, name)
 
     def read(self, blob: Blob, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Content of a blob, or a part of it, in pieces of up to 1 MiB."""
@@ -189,21 +191,22 @@ class Blobs:
             discard_blocks(tx, account, container, name)
             return blob
 
-        return await self._store.write(write)
+        return await self._keeping(body, write)
 
-    async def describe(self, blob: Blob, headers: Mapping[str, str], check: Check | None = None) -> Blob:
-        """Give a blob other headers.
+    async def describe(
+        self, account: str, container: str, name: str, change: Callable[[dict[str, str]], dict[str, str]],
+        check: Check | None = None,
+    ) -> Blob:  # fmt: skip
+        """Give a blob the headers that `change` makes of those it has.
 
         Raises:
-            BlobError: BlobNotFound, when it went meanwhile.
+            BlobError: ContainerNotFound or BlobNotFound.
         """
 
         def write(tx: Tx) -> Blob:
-            now = find(tx, blob.account, blob.container, blob.name)
-            if now is None:
-                raise BlobError("BlobNotFound", f"There is no blob '{blob.name}' in '{blob.container}'.")
+            now = need(tx, account, container, name)
             body = Body(now.size, "", now.body, now.file)
-            return replace(tx, now.account, now.container, now.name, body, headers, now.blocks, check)
+            return replace(tx, account, container, name, body, change(now.headers), now.blocks, check)
 
         return await self._store.write(write)
 
@@ -239,10 +242,7 @@ class Blobs:
         """
 
         def write(tx: Tx) -> None:
-            there = find(tx, account, container, name)
-            if there is None:
-                need_container(tx, account, container)
-                raise BlobError("BlobNotFound", f"There is no blob '{name}' in '{container}' of '{account}'.")
+            there = need(tx, account, container, name)
             if check:
                 check(there)
             tx.run("DELETE FROM blobs WHERE account = ? AND container = ? AND name = ?", (account, container, name))
@@ -267,7 +267,7 @@ class Blobs:
                 (account, container, name, block, body.size, body.file, body.body),
             )
 
-        await self._store.write(write)
+        await self._keeping(body, write)
 
     def staged(self, account: str, container: str, name: str) -> list[tuple[str, int]]:
         """Id and size of each block that waits to be committed."""
@@ -298,9 +298,21 @@ class Blobs:
                 discard_blocks(tx, account, container, name)
                 return blob
 
-            return await self._store.write(write)
+            return await self._keeping(body, write)
         finally:
             self._joining -= 1
+
+    async def _keeping(self, body: Body, write: Callable[[Tx], T]) -> T:
+        """Run `write`; if it is refused or fails, nobody holds the content and its file goes.
+
+        A cancellation is no failure: the write may still happen.
+        """
+        try:
+            return await self._store.write(write)
+        except Exception:
+            if body.file and not self._held(body.file):
+                self.bodies.discard(body)
+            raise
 
     def _parts(self, account: str, container: str, name: str, blocks: list[tuple[str, str]]) -> list[Part]:
         """Where the content of each listed block is."""

@@ -114,6 +114,11 @@ class Bodies:
             return iter([(body or b"")[start : start + length]])
         return _read((self.folder / file).open("rb", buffering=0), start, length)
 
+    def discard(self, body: Body) -> None:
+        """Let go of a content that no row took."""
+        if body.file:
+            self.remove(body.file)
+
     def remove(self, file: str) -> None:
         """Remove a file; it may be gone already."""
         (self.folder / file).unlink(missing_ok=True)
