@@ -21,6 +21,23 @@ _AUTONAMING = "pulumi:autonaming"
 _MODES = ("default", "verbatim", "disabled")
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as the Pulumi CLI reads it: `on`, `no` and dates are text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
 class ConfigError(Exception):
     """The project or the stack's configuration is wrong. One line a problem, each with its repair."""
 
@@ -166,7 +183,7 @@ def _mapping(path: Path, hint: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: cannot be read: {error}"]) from error
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
         raise ConfigError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from error
     except (ValueError, RecursionError) as error:

@@ -1,0 +1,74 @@
+"""Mistakes in the program: told by file and line, without a traceback."""
+
+import pytest
+
+from sandbox.engine.events import Diagnostic
+from tests.sandbox.engine.harness import Stack
+
+
+def told(stack: Stack) -> Diagnostic:
+    (found,) = [each for each in stack.events if isinstance(each, Diagnostic) and each.severity == "error"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        ("raise ValueError('max_nodes=0: want 1 or more')", "max_nodes=0: want 1 or more"),
+        ("pulumi.Config().require('region')", "Missing required configuration variable 'proj:region'"),
+        ("class ConfigError(Exception): pass\nraise ConfigError('a\\nb')", "a\nb"),
+    ],
+)
+def test_a_mistake_is_the_message_and_the_line(stack: Stack, raised: str, says: str) -> None:
+    stack.failing(raised)
+    message = told(stack)
+    assert says in message.message
+    line = (stack.folder / "__main__.py").read_text().splitlines().index(raised.splitlines()[-1]) + 1
+    assert message.where == f"__main__.py:{line}"
+    assert "Traceback" not in message.message
+    assert not (stack.home.logs / "program.log").exists()
+
+
+def test_a_bug_says_its_kind_and_where_the_traceback_is(stack: Stack) -> None:
+    stack.failing("x = {}\nx['y']")
+    message = told(stack)
+    assert message.message.startswith("KeyError: 'y'")
+    assert str(stack.home.logs / "program.log") in message.message
+    assert "Traceback" in (stack.home.logs / "program.log").read_text()
+
+
+def test_a_failure_inside_apply_is_found(stack: Stack) -> None:
+    stack.failing('a = R("a")\na.out.apply(lambda o: int(o))')
+    assert told(stack).where.startswith("__main__.py:")
+    assert "invalid literal" in told(stack).message
+
+
+def test_a_program_that_does_not_compile_is_told_by_line(stack: Stack) -> None:
+    stack.failing("x = (")
+    assert told(stack).where.startswith("__main__.py:")
+    assert "was never closed" in told(stack).message
+
+
+def test_a_missing_program_is_named(stack: Stack) -> None:
+    outcome = stack.run("up")
+    assert not outcome.ok
+    assert "__main__.py: not found" in told(stack).message
+
+
+def test_what_the_program_logs_is_passed_on(stack: Stack) -> None:
+    stack.up("pulumi.log.warn('look out')")
+    assert [each.message for each in stack.events if isinstance(each, Diagnostic)] == ["look out"]
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        ('pulumi.runtime.register_stack_transformation(lambda a: None)\nR("a", opts=Opts(transforms=[lambda a: None]))',
+         "transforms"),
+        ('R("a", opts=Opts(custom_timeouts=pulumi.CustomTimeouts(create="soon")))', "'soon' is no duration"),
+        ('R("a", opts=Opts(ignore_changes=["[oops"]))\n', ""),
+    ],
+)  # fmt: skip
+def test_what_the_engine_cannot_do_is_refused_not_passed_over(stack: Stack, program: str, says: str) -> None:
+    stack.up('R("a")')
+    assert says in stack.failing(program)
