@@ -10,6 +10,7 @@ import json
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,6 +96,7 @@ class Schema:
         version = importlib.metadata.version("pulumi_azure_native")
         self._folder = cache / f"schema-{version}-{hashlib.sha256(source).hexdigest()[:8]}"
         self._modules: dict[str, dict[str, Any]] = {}
+        self._reading = threading.Lock()  # the package loads its modules lazily, which two threads must not do at once
         self._types: dict[str, ResourceType] = {}
 
     def resource(self, token: str) -> ResourceType:
@@ -193,17 +195,21 @@ class Schema:
     def _module(self, token: str) -> dict[str, Any]:
         name = token.split(":")[1]
         if name not in self._modules:
-            path = self._folder / f"{name}.json"
-            try:
-                self._modules[name] = json.loads(path.read_bytes())
-            except (FileNotFoundError, ValueError):
-                from sandbox.arm.introspect import (
-                    read_module,
-                )  # imports Pulumi: only when nothing is kept yet
-
-                self._modules[name] = read_module(name)
-                _write(path, json.dumps(self._modules[name]))
+            with self._reading:
+                if name not in self._modules:
+                    self._modules[name] = self._read(name)
         return self._modules[name]
+
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self._folder / f"{name}.json"
+        try:
+            kept: dict[str, Any] = json.loads(path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            from sandbox.arm.introspect import read_module  # imports Pulumi: only when nothing is kept yet
+
+            kept = read_module(name)
+            _write(path, json.dumps(kept))
+        return kept
 
 
 def arm_type_of(path: str) -> str:
