@@ -76,8 +76,8 @@ class Encoding:
         """
         numbers = _numbers(columns)
         filled = [np.where(np.isnan(numbers[name]), self.fills[name], numbers[name]) for name in DIRECTIONS]
-        ones = [columns[name] == value for name in CATEGORIES for value in self.categories[name]]
-        return np.stack([*filled, *ones], axis=1).astype(np.float32)
+        ones = [columns[name][:, None] == np.array(self.categories[name]) for name in CATEGORIES]
+        return np.hstack([np.stack(filled, axis=1), *ones]).astype(np.float32)
 
     def save(self, path: Path) -> None:
         """Writes the encoding as JSON."""
@@ -85,11 +85,20 @@ class Encoding:
 
     @classmethod
     def load(cls, path: Path) -> "Encoding":
-        """Reads what ``save`` wrote."""
+        """Reads what ``save`` wrote.
+
+        Raises:
+            step.StepError: the model was trained with other features than this code makes.
+        """
         value = step.read_json(path)
-        return cls(
-            fills=value["fills"], categories={name: tuple(values) for name, values in value["categories"].items()}
-        )
+        fills, categories = value.get("fills", {}), value.get("categories", {})
+        other = (fills.keys() ^ DIRECTIONS.keys()) | (categories.keys() ^ set(CATEGORIES))
+        if other:
+            raise step.StepError(
+                f"{path}: made for other features; {', '.join(sorted(other))} are in one of model and code only. "
+                "Use the code of the model's commit"
+            )
+        return cls(fills=fills, categories={name: tuple(values) for name, values in categories.items()})
 
 
 def fit(columns: Columns) -> Encoding:

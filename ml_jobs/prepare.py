@@ -83,21 +83,21 @@ def prepare(data: Path, checks: Path, train: tuple[str, ...], validate: tuple[st
 
     out.mkdir(parents=True, exist_ok=True)
     note: dict[str, Any] = {"train_month": months.text(train), "validate_month": months.text(validate)}
-    with duckdb.connect() as connection:
-        for part, wanted in (("train", train), ("validate", validate)):
-            _load(connection, data, wanted)
-            target = out / f"{part}.parquet"
-            connection.sql(_ROWS).write_parquet(str(target), compression="zstd")
-            columns, labels = read(connection, target)
-            _demand_one_row_each(connection, len(labels))
-            note[part] = {
-                "rows": len(labels),
-                "labelled": int(np.sum(~np.isnan(labels))),
-                "late": int(np.nansum(labels)),
-            }
-            if part == "train":
-                features.fit(columns).save(out / "encoding.json")
-            print(f"{part}: {months.text(wanted)}: {note[part]}")
+    for part, wanted in (("train", train), ("validate", validate)):
+        target = out / f"{part}.parquet"
+        try:
+            with duckdb.connect() as connection:
+                _load(connection, data, wanted)
+                connection.sql(_ROWS).write_parquet(str(target), compression="zstd")
+                columns, labels = read(connection, target)
+                _demand_one_row_each(connection, len(labels))
+        except duckdb.Error as error:
+            raise step.StepError(f"--data {data}: {error}") from None
+        if part == "train":
+            features.fit(columns).save(out / "encoding.json")
+        late, known = int(np.nansum(labels)), int(np.sum(~np.isnan(labels)))
+        note[part] = {"rows": len(labels), "labelled": known, "late": late}
+        print(f"{part}: {months.text(wanted)}: {len(labels)} flights, {known} arrived, {late} of them late")
     step.write_json(out / "prepared.json", note)
 
 
