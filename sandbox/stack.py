@@ -33,7 +33,6 @@ class Progress:
         self._levels = levels
         self._mode = mode
         self._running: dict[str, float] = {}
-        self._same = 0
         self._lock = threading.Lock()
         self.errors: list[str] = []
         self.steps: list[dict[str, Any]] = []
@@ -59,15 +58,14 @@ class Progress:
             {"op": step.op, "urn": step.urn, "type": step.type, "seconds": round(step.seconds, 3),
              "changes": list(step.changes), "replaces": replaces, "error": step.error}
         )  # fmt: skip
-        if step.op == "same":
-            self._same += 1
+        level = self._levels.of(step.type)
+        if step.op == "same" or not level:  # a component is its parts
             return
         sign, colour = _SIGNS[step.op]
         why = f"  [{', '.join(step.changes)}]" if step.changes else ""
         if replaces:
             why += f"  replaced because of {', '.join(replaces)}"
         took = f"{step.seconds:6.1f} s" if self._mode in ("up", "destroy") else ""
-        level = self._levels.of(step.type)
         state = self._console.paint("FAILED", "red") if step.error else level
         self._console.line(
             f"  {self._console.paint(f'{sign:>2}', colour)} {short(step.type):<44} {name:<28} {took} {state}{why}"

@@ -72,9 +72,9 @@ class Registry:
             raise ArmError(
                 404, "InvalidResourceType",
                 f"The resource type '{arm_type}' could not be found in the namespace '{namespace}'; "
-                "the sandbox has: python -m sandbox status --types.",
+                "the types it has are in docs/reference/resources.md.",
             )  # fmt: skip
         raise ArmError(
             404, "InvalidResourceNamespace",
-            f"The resource namespace '{namespace}' is not one the sandbox has: python -m sandbox status --types.",
+            f"The resource namespace '{namespace}' is not one the types it has are in docs/reference/resources.md.",
         )  # fmt: skip

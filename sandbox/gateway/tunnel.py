@@ -111,7 +111,7 @@ def _refusal(host: str) -> bytes:
             "error": {
                 "code": "HostNotInSandbox",
                 "message": f"The sandbox does not answer for '{host}', and nothing leaves this machine through it. "
-                "Known hosts: python -m sandbox status --hosts.",
+                "The hosts it answers for are in docs/reference/hosts.md.",
             }
         }
     ).encode()
