@@ -77,11 +77,11 @@ async def _serve(home: Home, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     operations.resume()
-    await azure.work.start()
     for kind in azure.registry:
         for resource in list(azure.of_kind(kind.arm_type)):
             if resource.state == "Succeeded":
                 await kind.start(resource, azure)
+    await azure.work.settle()
     _announce(home, listener.getsockname()[1])
     log.info("ready on 127.0.0.1:%d after %.2f s", listener.getsockname()[1], time.perf_counter() - begun)
     await stop.wait()

@@ -1,19 +1,88 @@
-"""Starts, adopts and stops real processes. Filled in by the files beside it."""
+"""Everything real that the sandbox runs: processes, the Pythons they run in, jobs, MLflow, scoring servers."""
 
-from typing import TYPE_CHECKING
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.work import process
+from sandbox.work.jobs import Jobs
+from sandbox.work.process import Process
+from sandbox.work.runtimes import Runtime, Runtimes
+from sandbox.work.tracking import Tracking
 
 if TYPE_CHECKING:
     from sandbox.arm.azure import Azure
 
 
 class Workshop:
-    """All processes of the sandbox."""
+    """All processes of the sandbox.
+
+    Attributes:
+        runtimes: the Pythons on this machine.
+        jobs: jobs under way.
+        tracking: MLflow's files.
+    """
 
     def __init__(self, azure: "Azure") -> None:
-        self._azure = azure
+        self._home = azure.home
+        self._processes: dict[Path, Process] = {}
+        self.runtimes = Runtimes(azure.home.root)
+        self.jobs = Jobs()
+        self.tracking = Tracking(azure.home.root / "mlflow", azure.home.cache)
 
-    async def start(self) -> None:
-        """Adopt or clear away what an earlier gateway left running."""
+    def folder(self, area: str, key: str) -> Path:
+        """The working folder of a resource: its name, made unique by its id."""
+        return self._home.work / area / f"{key.rsplit('/', 1)[-1][:80]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+    def environment(self, runtime: Runtime, folder: Path) -> dict[str, str]:
+        """What every process is given: nothing of the gateway's own environment, and no way off this machine.
+
+        Requests to Azure's hosts reach the gateway; it refuses all others.
+        """
+        proxy = f"http://127.0.0.1:{(self._home.root / 'port').read_text(encoding='utf-8')}"
+        bundle = str(self._home.ca_bundle)
+        temporary = folder / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        return {
+            "PATH": f"{runtime.folder / 'bin'}:/usr/local/bin:/usr/bin:/bin", "VIRTUAL_ENV": str(runtime.folder),
+            "HOME": str(folder), "TMPDIR": str(temporary), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1",
+            "HTTPS_PROXY": proxy, "HTTP_PROXY": proxy, "NO_PROXY": "127.0.0.1,localhost",
+            "https_proxy": proxy, "http_proxy": proxy, "no_proxy": "127.0.0.1,localhost",
+            "REQUESTS_CA_BUNDLE": bundle, "SSL_CERT_FILE": bundle, "CURL_CA_BUNDLE": bundle,
+            "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "AZURE_CORE_COLLECT_TELEMETRY": "false",
+        }  # fmt: skip
+
+    async def run(
+        self, folder: Path, argv: Sequence[str], environment: Mapping[str, str], cwd: Path, log_file: Path, **how: Any
+    ) -> Process:
+        """Start a process that belongs to a folder; see :func:`sandbox.work.process.start`."""
+        started = await process.start(folder, argv, environment, cwd=cwd, log_file=log_file, **how)
+        self._processes[folder] = started
+        return started
+
+    async def adopt(self, folder: Path) -> Process | None:
+        """The process that runs in a folder, started by this gateway or an earlier one.
+
+        One that was started but never recorded is cleared away: nobody knows how far it came.
+        """
+        here = self._processes.get(folder)
+        if here is not None and here.running:
+            return here
+        if adopted := process.adopt(folder):
+            self._processes[folder] = adopted
+            return adopted
+        await asyncio.to_thread(process.clear, folder)
+        return None
+
+    async def settle(self) -> None:
+        """After the start: clear away every process that nothing has adopted."""
+        keep = [folder for folder, each in self._processes.items() if each.running]
+        await asyncio.to_thread(process.clear, self._home.work, keep)
 
     async def stop_all(self) -> None:
         """Stop every process."""
+        await self.jobs.stop()
+        await asyncio.gather(*(each.stop() for each in self._processes.values() if each.running))
+        await asyncio.to_thread(process.clear, self._home.work)

@@ -1,0 +1,158 @@
+"""Where a uri's files are, and who may read or write them: for jobs and deployments.
+
+Not here: which asset a reference means (asset.py), moving the files (sandbox/work/places.py).
+"""
+
+import re
+from dataclasses import dataclass
+
+from sandbox.arm import access
+from sandbox.arm.kind import Refusal
+from sandbox.arm.resource import Resource, View
+from sandbox.types.ml import asset
+from sandbox.types.ml.asset import ML
+from sandbox.types.storage.account import UNIQUE
+from sandbox.types.storage.container import container_id
+from sandbox.work.expressions import fill
+from sandbox.work.places import Place
+
+READ = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
+WRITE = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"
+ARTIFACTS = "artifacts"
+_DATASTORE = re.compile(r"(?i)azureml://(?:subscriptions/.*/workspaces/[^/]+/)?datastores/([^/]+)(?:/paths)?/?(.*)")
+_JOB = re.compile(r"(?i)azureml://jobs/([^/]+)/outputs/([^/]+)(?:/paths)?/?(.*)")
+_HTTPS = re.compile(r"(?i)https://([a-z0-9]+)\.(?:blob|dfs)\.core\.windows\.net/([^/?]+)/?([^?]*)(?:\?.*)?")
+_WASBS = re.compile(r"(?i)(?:wasbs?|abfss?)://([^@/]+)@([a-z0-9]+)\.(?:blob|dfs)\.core\.windows\.net/?(.*)")
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where files are.
+
+    Attributes:
+        place: in blob storage.
+        keys: they are reached with a kept credential, so no role is asked for.
+    """
+
+    place: Place
+    keys: bool
+
+
+def locate(uri: str, workspace: Resource, view: View) -> Located:
+    """Where a uri's files are.
+
+    Raises:
+        Refusal: 400, naming the uri and what is accepted.
+    """
+    if found := _DATASTORE.fullmatch(uri):
+        return _in_datastore(uri, found[1], found[2], workspace, view)
+    if found := _JOB.fullmatch(uri):
+        job = view.get(f"{workspace.id.text}/jobs/{found[1]}")
+        if job is None:
+            raise Refusal(400, "UserError", f"'{uri}': there is no job '{found[1]}' in workspace '{workspace.name}'.")
+        where = locate(output_uri(job, found[2], workspace, view), workspace, view)
+        return Located(where.place.below(found[3]), where.keys)
+    if found := _HTTPS.fullmatch(uri):
+        return _in_account(found[1].lower(), found[2], found[3], workspace)
+    if found := _WASBS.fullmatch(uri):
+        return _in_account(found[2].lower(), found[1], found[3], workspace)
+    raise Refusal(
+        400,
+        "UserError",
+        f"'{uri}' cannot be read: want azureml://datastores/NAME/paths/PATH, azureml://jobs/JOB/outputs/NAME, an "
+        "asset, or an https or wasbs uri of blob storage; nothing outside this machine is fetched.",
+    )
+
+
+def output_uri(job: Resource, name: str, workspace: Resource, view: View) -> str:
+    """Where a job's output is kept: where it was asked for, else below the default datastore.
+
+    Raises:
+        Refusal: 400 for an output that the job does not have.
+    """
+    if name in (ARTIFACTS, "default"):
+        return f"azureml://datastores/workspaceartifactstore/paths/ExperimentRun/dcid.{job.name}/"
+    outputs = job.get("properties.outputs") or {}
+    if name not in outputs:
+        there = ", ".join([*outputs, ARTIFACTS])
+        raise Refusal(400, "UserError", f"Job '{job.name}' has no output '{name}'; it has: {there}.")
+    store = default_datastore(workspace, view)
+    uri = (outputs[name] or {}).get("uri") or f"azureml://datastores/{store}/paths/azureml/{job.name}/{name}/"
+    return fill(uri, {"name": job.name, "output_name": name, "default_datastore": f"azureml://datastores/{store}"})
+
+
+def default_datastore(workspace: Resource, view: View) -> str:
+    """Name of the workspace's default datastore."""
+    stores = view.children(workspace.id.text, f"{ML}/workspaces/datastores")
+    return next((store.name for store in stores if store.get("properties.isDefault")), "workspaceblobstore")
+
+
+def asset_uri(reference: str, segment: str, workspace: Resource, view: View) -> str:
+    """The uri of an asset's files.
+
+    Raises:
+        Refusal: 400 for an asset that does not exist.
+    """
+    found = asset.need(reference, segment, workspace.id.text, view)
+    properties = found.properties
+    return str(properties.get("dataUri") or properties.get("modelUri") or properties.get("codeUri") or "")
+
+
+def is_asset(uri: str) -> bool:
+    """Whether a uri refers to an asset rather than to files."""
+    return bool(re.match(r"(?i)(azureml:)?/subscriptions/|azureml:(?!//)|azureml://registries/", uri))
+
+
+def need_access(principal: str, who: str, where: Located, action: str, view: View) -> None:
+    """Refuse an identity that may not read, or write, where the files are.
+
+    Args:
+        principal: object id; '' when there is no identity.
+        who: the identity in words.
+        where: the files.
+        action: READ or WRITE.
+        view: where roles are looked up.
+
+    Raises:
+        Refusal: 403, with the role that is missing and where.
+    """
+    if where.keys:
+        return
+    account = view.named(UNIQUE, where.place.account)
+    scope = container_id(account.id.text, where.place.container) if account else "/"
+    if not principal or not access.allowed(view.reader, principal, action, scope, data=True):
+        role = "Storage Blob Data Reader" if action == READ else "Storage Blob Data Contributor"
+        raise Refusal(
+            403,
+            "UserError",
+            f"{who} may not {'read' if action == READ else 'write'} {where.place.uri}: assign it the role '{role}' on "
+            f"{account.id.text if account else where.place.account}.",
+        )
+
+
+def identity_of(me: Resource) -> str:
+    """Object id of a resource's identity, the system-assigned one first; '' when it has none."""
+    if principal := me.get("identity.principalId"):
+        return str(principal)
+    users = me.get("identity.userAssignedIdentities") or {}
+    return next((str(user["principalId"]) for user in users.values() if user), "")
+
+
+def _in_datastore(uri: str, name: str, path: str, workspace: Resource, view: View) -> Located:
+    store = view.get(f"{workspace.id.text}/datastores/{name}")
+    if store is None:
+        raise Refusal(400, "UserError", f"'{uri}': there is no datastore '{name}' in workspace '{workspace.name}'.")
+    container = store.get("properties.containerName") or store.get("properties.filesystem")
+    if not container:
+        kind = store.get("properties.datastoreType")
+        raise Refusal(
+            400, "UserError", f"'{uri}': datastore '{name}' is of type {kind}, and only blob storage has files here."
+        )
+    keys = store.get("properties.credentials.credentialsType", "None") not in ("None", "Identity")
+    return Located(Place(store["properties.accountName"], container, path.strip("/")), keys)
+
+
+def _in_account(account: str, container: str, path: str, workspace: Resource) -> Located:
+    own = str(workspace.get("properties.storageAccount", "")).lower().endswith(f"/{account}")
+    keys = own and str(workspace.get("properties.systemDatastoresAuthMode", "")).lower() != "identity"
+    return Located(Place(account, container, path.strip("/")), keys)

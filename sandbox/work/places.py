@@ -1,0 +1,101 @@
+"""Files between blob storage and folders of this machine."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from sandbox.store.blobs import Blobs
+
+
+@dataclass(frozen=True)
+class Place:
+    """A blob, or the blobs below a path, in a container.
+
+    Attributes:
+        account: storage account.
+        container: its container.
+        path: name of a blob, or a prefix; without slashes around it.
+    """
+
+    account: str
+    container: str
+    path: str
+
+    def below(self, path: str) -> "Place":
+        """A place inside this one."""
+        return Place(self.account, self.container, "/".join(part for part in (self.path, path.strip("/")) if part))
+
+    @property
+    def uri(self) -> str:
+        """Where a person would look."""
+        return f"https://{self.account}.blob.core.windows.net/{self.container}/{self.path}"
+
+
+class PlaceError(Exception):
+    """What a place should hold is not there, or cannot be written. The message names the place."""
+
+
+async def fetch(blobs: Blobs, place: Place, target: Path) -> Path:
+    """Bring a place's files below a folder.
+
+    Returns:
+        The file when the place is a single blob, else the folder.
+
+    Raises:
+        PlaceError: there is nothing.
+    """
+    if blobs.container(place.account, place.container) is None:
+        raise PlaceError(f"{place.uri}: the container does not exist")
+    if place.path and (blob := blobs.head(place.account, place.container, place.path)):
+        file = target / PurePosixPath(place.path).name
+        await asyncio.to_thread(blobs.save, blob, file)
+        return file
+    prefix = f"{place.path}/" if place.path else ""
+    found = False
+    for blob in list(blobs.walk(place.account, place.container, prefix)):
+        found = True
+        full = blobs.need(place.account, place.container, blob.name)
+        await asyncio.to_thread(blobs.save, full, _inside(target, blob.name[len(prefix) :]))
+    if not found:
+        raise PlaceError(f"{place.uri}: no file is there")
+    return target
+
+
+async def store(blobs: Blobs, source: Path, place: Place) -> int:
+    """Write a file, or all files of a folder, to a place; returns how many.
+
+    Raises:
+        PlaceError: the container does not exist.
+    """
+    if blobs.container(place.account, place.container) is None:
+        raise PlaceError(f"{place.uri}: the container does not exist")
+    if source.is_file():
+        await blobs.put(place.account, place.container, place.path, source)
+        return 1
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    for path in files:
+        name = place.below(path.relative_to(source).as_posix()).path
+        await blobs.put(place.account, place.container, name, path)
+    return len(files)
+
+
+def exists(blobs: Blobs, place: Place) -> bool:
+    """Whether a place holds anything."""
+    if blobs.container(place.account, place.container) is None:
+        return False
+    if place.path and blobs.head(place.account, place.container, place.path):
+        return True
+    prefix = f"{place.path}/" if place.path else ""
+    return bool(blobs.page(place.account, place.container, prefix, limit=1).blobs)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A file below a folder, whatever its blob is called.
+
+    Raises:
+        PlaceError: the name leads out of the folder.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or parts[0] == "/":
+        raise PlaceError(f"'{name}' is no name for a file below a folder")
+    return folder.joinpath(*parts)
