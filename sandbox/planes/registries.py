@@ -4,6 +4,7 @@ Not here: the registry itself and its assets as ARM resources (types/ml/).
 """
 
 import json
+import re
 from typing import Any
 
 from sandbox.arm.errors import ArmError
@@ -12,7 +13,11 @@ from sandbox.constants import TENANT_ID
 from sandbox.gateway.http import Request, Response, json_response
 from sandbox.planes.azureml import Service
 from sandbox.planes.resource_manager import ResourceManager
+from sandbox.types.ml import upload
 from sandbox.types.ml.asset import UNIQUE_REGISTRY
+from sandbox.types.ml.registry import storage_of
+
+_REFERENCE = re.compile(r"(?i)(/subscriptions/.+/registries/[^/]+)/(tempdatarefs|datarefs)/[^/]+/versions/[^/]+")
 
 
 class Discovery(Service):
@@ -40,10 +45,24 @@ class FrontEnd(Service):
     async def handle(self, request: Request, path: str) -> Response:
         """The same as ARM, with the ids of this address."""
         request.path = path.removeprefix("/managementfrontend")
+        if found := _REFERENCE.fullmatch(request.path):
+            return await self._reference(request, found)
         response = await ResourceManager(self.azure, self.tokens, self.operations).handle(request, {})
         if isinstance(response.body, bytes) and response.body:
             response.body = json.dumps(_renamed(json.loads(response.body))).encode()
         return response
+
+    async def _reference(self, request: Request, found: re.Match[str]) -> Response:
+        """A link to write an asset's files with before it exists, or to read them with afterwards."""
+        self.caller(request)
+        registry = self.azure.need(found[1])
+        account = storage_of(registry, self.azure)
+        if found[2].lower() == "tempdatarefs":
+            return json_response(await upload.start(account, registry, self.azure))
+        asked = await request.json() or {}
+        container = str(asked.get("blobUri", "")).partition(".blob.core.windows.net/")[2].split("/")[0]
+        answer = upload.link(account, container, registry, self.azure)
+        return json_response({"blobReferenceForConsumption": answer["blobReferenceForConsumption"]})
 
 
 def _place(registry: Resource) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
+from sandbox.arm.azure import Azure
+from sandbox.arm.kind import Body, action
 from sandbox.arm.resource import Resource, View
+from sandbox.types.ml import upload
 from sandbox.types.ml.asset import ML, Container, Version, shown
 
 
@@ -25,9 +28,15 @@ class CodeVersion(Version):
         workspace = scope.rsplit("/", 2)[0]
         return [
             each
-            for each in view.of_kind(self.arm_type, f"{workspace}/")
+            for each in view.of_kind(self.arm_type, workspace)
             if each.properties.get("properties", {}).get("hash_sha256") == query["hash"] and shown(each, query)
         ]
+
+    @action("startPendingUpload", absent=True)
+    async def start_upload(self, me: Resource, body: Body, azure: Azure) -> Body:
+        """A container to upload the folder to, before the version exists."""
+        workspace = azure.need(me.id.text.rsplit("/", 4)[0])
+        return await upload.start(azure.need(workspace["properties.storageAccount"]), workspace, azure)
 
 
 class RegistryCodeContainer(CodeContainer):

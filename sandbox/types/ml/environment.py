@@ -9,6 +9,7 @@ from sandbox.arm.ids import ResourceId, parse
 from sandbox.arm.kind import Body, Refusal
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml.asset import ML, Container, Version
+from sandbox.types.ml.build_context import same_files
 
 _BORN = "2022-01-10T00:00:00.000000Z"
 # Name to the number of versions. Source: learn.microsoft.com, "Azure Machine Learning curated environments".
@@ -72,9 +73,12 @@ class EnvironmentVersion(Version):
     }
 
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
-        """Linux unless said otherwise."""
+        """Linux unless said otherwise; the same context uploaded again is the first one."""
         super().fill(new, old, change)
         new.properties.setdefault("osType", "Linux")
+        before, after = (each.get("properties.build.contextUri") if each else None for each in (old, new))
+        if before and after and before != after and same_files(before, after, change):
+            new.properties["build"]["contextUri"] = before
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """An image or a build context, not both and not neither."""

@@ -90,4 +90,4 @@ def _regions(me: Resource) -> list[Body]:
 def storage_of(registry: Resource, view: View) -> Resource:
     """The storage account that a registry's assets are in."""
     group = str(registry[f"{_SYSTEM_GROUP}.resourceId"])
-    return next(iter(view.of_kind("Microsoft.Storage/storageAccounts", f"{group}/")))
+    return next(iter(view.of_kind("Microsoft.Storage/storageAccounts", group)))
