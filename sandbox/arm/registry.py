@@ -76,5 +76,5 @@ class Registry:
             )  # fmt: skip
         raise ArmError(
             404, "InvalidResourceNamespace",
-            f"The resource namespace '{namespace}' is not one the types it has are in docs/reference/resources.md.",
+            f"The resource namespace '{namespace}' is not one the sandbox has; docs/reference/resources.md lists them.",
         )  # fmt: skip

@@ -110,8 +110,7 @@ def _refusal(host: str) -> bytes:
         {
             "error": {
                 "code": "HostNotInSandbox",
-                "message": f"The sandbox does not answer for '{host}', and nothing leaves this machine through it. "
-                "The hosts it answers for are in docs/reference/hosts.md.",
+                "message": f"The sandbox does not answer for '{host}', and nothing leaves this machine through it.",
             }
         }
     ).encode()
