@@ -18,23 +18,24 @@ from ops.workspace import Workspace
 SAMPLE_REQUEST = Path("ml_jobs/sample_request.json")
 
 
-def key_command(outputs: Path) -> str:
-    """The command that prints the key."""
-    return f"{_python()} -m ops.endpoint --outputs {outputs} --key"
+def card(uri: str, secret: str, outputs: Path, request: Path) -> str:
+    """Where the endpoint is, its key, and a command that scores a request."""
+    key = secret if sys.stdout.isatty() else _key_command(outputs)
+    return f"endpoint {uri}\nkey      {key}\ncall it  {curl(uri, outputs, request)}"
 
 
 def curl(uri: str, outputs: Path, request: Path) -> str:
-    """A command line that scores a request; the key is fetched when it runs, so no secret is in it."""
+    """A command that scores a request; the key is fetched when it runs, so no secret is in it."""
     return (
-        f'curl -sS {uri} -H "Authorization: Bearer $({key_command(outputs)})" '
+        f'curl -sS {uri} -H "Authorization: Bearer $({_key_command(outputs)})" '
         f"-H 'Content-Type: application/json' -d @{request}"
     )
 
 
-def _python() -> str:
-    """The interpreter as a caller in this folder would write it."""
-    path = Path(sys.executable)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+def _key_command(outputs: Path) -> str:
+    python = Path(sys.executable)
+    here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+    return f"{here} -m ops.endpoint --outputs {outputs} --key"
 
 
 def _main(given: argparse.Namespace) -> dict[str, object]:
@@ -46,11 +47,14 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
         print(workspace.endpoint_secret(stack.endpoint))
         return {}
     view = workspace.endpoint(stack.endpoint)
-    line = curl(view.uri, given.outputs, given.request)
     if not given.json:
-        key = workspace.endpoint_secret(stack.endpoint) if sys.stdout.isatty() else key_command(given.outputs)
-        print(f"endpoint {view.uri}\nkey      {key}\ncall it  {line}")
-    return {"endpoint": stack.endpoint, "uri": view.uri, "traffic": view.traffic, "curl": line}
+        print(card(view.uri, workspace.endpoint_secret(stack.endpoint), given.outputs, given.request))
+    return {
+        "endpoint": stack.endpoint,
+        "uri": view.uri,
+        "traffic": view.traffic,
+        "curl": curl(view.uri, given.outputs, given.request),
+    }
 
 
 def parser() -> argparse.ArgumentParser:

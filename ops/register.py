@@ -87,10 +87,9 @@ def register(models: Models, model: str, run: Run, author: str, reason: str) -> 
 
 def lineage(card: dict[str, Any], run: Run, author: str, reason: str) -> dict[str, str]:
     """What is recorded on the version: Azure keeps a flat set of texts."""
-    candidate = card["metrics"]["candidate"]
-    gates = card["gates"]
-    checks = card["checks"]
-    passed = checks["passed"] and card["export"]["passed"] and all(gate["passed"] for gate in gates)
+    checks, gates = card["checks"], card["gates"]
+    failed = [gate["gate"] for gate in gates if not gate["passed"]]
+    failed += [part for part in ("checks", "export") if not card[part]["passed"]]
     return {
         "run": run.name,
         "commit": card["commit"],
@@ -101,9 +100,9 @@ def lineage(card: dict[str, Any], run: Run, author: str, reason: str) -> dict[st
         "seed": str(card["seed"]),
         "months": f"train {card['train_month']}, validate {card['validate_month']}",
         "parameters": json.dumps(card["parameters"], sort_keys=True),
-        "metrics": json.dumps(candidate, sort_keys=True),
+        "metrics": json.dumps(card["metrics"]["candidate"], sort_keys=True),
         "checks": json.dumps(checks, sort_keys=True),
-        GATES: PASSED if passed else "failed: " + ", ".join(g["gate"] for g in gates if not g["passed"]),
+        GATES: f"failed: {', '.join(failed)}" if failed else PASSED,
         "author": author,
         "reason": reason,
     }

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ops import command
 from ops.command import OpsError, UsageError
+from ops.endpoint import card
 from ops.gate import Budget
 from ops.probes import ModelGate
 from ops.promote import promote
@@ -44,6 +45,8 @@ class Release:
         reason: kept on the model version.
         report: where progress goes.
         workspace: where the models are.
+        outputs: the file that the stack was read from; the closing lines name it.
+        quiet: print no closing lines.
     """
 
     stack: Stack
@@ -53,6 +56,8 @@ class Release:
     reason: str
     report: Report
     workspace: Workspace
+    outputs: Path
+    quiet: bool
 
     def run(self) -> dict[str, object]:
         """Does what is left to do; returns what is live and what it answered."""
@@ -62,9 +67,11 @@ class Release:
         self._roll_out(deployment)
         with self.report.step("smoke") as step:
             view = self.workspace.endpoint(self.stack.endpoint)
-            scorer = Scorer(view.uri, self.workspace.endpoint_secret(self.stack.endpoint))
-            answer, _ = smoke(scorer, self.file.smoke, step)
-        self.report.line(picture(self.file.smoke, answer))
+            secret = self.workspace.endpoint_secret(self.stack.endpoint)
+            answer, _ = smoke(Scorer(view.uri, secret), self.file.smoke, step)
+        if not self.quiet:
+            print(f"\n{card(view.uri, secret, self.outputs, self.file.smoke.file)}")
+            print(picture(self.file.smoke, answer))
         return {
             "model": f"{model.name}:{model.version}",
             "deployment": deployment.name,
@@ -150,6 +157,8 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
         reason=given.reason,
         report=report,
         workspace=workspace,
+        outputs=given.outputs,
+        quiet=given.json,
     )
     return release.run()
 

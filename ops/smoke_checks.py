@@ -40,11 +40,13 @@ class Smoke:
     """All questions to one model.
 
     Attributes:
+        file: holds the request.
         request: what is asked, and changed for the checks.
         value: path of the number in an answer that the checks compare.
         checks: the questions.
     """
 
+    file: Path
     request: Any
     value: str
     checks: tuple[Check, ...]
@@ -73,7 +75,7 @@ class Smoke:
             checks.append(Check(**each))
             for path in each["change"]:
                 _lookup(request, path, f"{file}: {where}.change")
-        return cls(request=request, value=values["value"], checks=tuple(checks))
+        return cls(file=Path(values["request"]), request=request, value=values["value"], checks=tuple(checks))
 
     def changed(self, check: Check) -> Any:
         """The request of one check."""

@@ -1,0 +1,115 @@
+"""Smoke checks: each kind of expectation notices the model that breaks it."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.command import OpsError, UsageError
+from ops.release_file import ReleaseFile
+from ops.report import Step
+from ops.scoring import Answer
+from ops.smoke import smoke
+from ops.smoke_checks import Check, Smoke, ask_all
+
+REQUEST = {"rows": [{"rain": 0, "day": 4, "name": "x"}]}
+RULES = (
+    Check(name="other day", change={"rows[0].day": 11}, expect="same"),
+    Check(name="rain", change={"rows[0].rain": 1}, expect="not lower"),
+    Check(name="sun", change={"rows[0].rain": -1}, expect="not higher"),
+    Check(name="new name", change={"rows[0].name": "y"}, expect="answer"),
+    Check(name="no name", change={"rows[0].name": 7}, expect="refused", field="rows[0].name"),
+)
+QUESTIONS = Smoke(file=Path("request.json"), request=REQUEST, value="p[0].probability", checks=RULES)
+
+
+class Model:
+    """Answers as a good model does; a test breaks one thing."""
+
+    def __init__(self, **broken: Any) -> None:
+        self.broken = broken
+
+    def ask(self, request: Any, deployment: str | None = None) -> Answer:
+        row = request["rows"][0]
+        if not isinstance(row["name"], str):
+            told = self.broken.get("told", {"error": {"field": "rows[0].name"}})
+            return Answer(status=self.broken.get("status", 400), body=told, seconds=0)
+        if row["name"] == "y" and "name" in self.broken:
+            return Answer(status=500, body="boom", seconds=0)
+        slope, drift = self.broken.get("slope", 0.1), self.broken.get("drift", 0)
+        probability = 0.3 + slope * row["rain"] + drift * (row["day"] - 4)
+        return Answer(status=200, body={"p": [{"probability": probability}]}, seconds=0)
+
+
+def failed(model: Model) -> list[str]:
+    return [result.name for result in ask_all(model, QUESTIONS)[1] if not result.passed]
+
+
+def test_a_good_model_passes_all() -> None:
+    answer, results = ask_all(Model(), QUESTIONS)
+    assert failed(Model()) == []
+    assert len(results) == 6
+    assert answer.body == {"p": [{"probability": 0.3}]}
+
+
+@pytest.mark.parametrize(
+    ("broken", "names"),
+    [
+        ({"drift": 0.01}, ["other day"]),
+        ({"slope": -0.1}, ["rain", "sun"]),
+        ({"name": True}, ["new name"]),
+        ({"status": 200}, ["no name"]),
+        ({"status": 500}, ["no name"]),
+        ({"told": {"error": "bad request"}}, ["no name"]),
+    ],
+)
+def test_each_check_notices_the_model_that_breaks_it(broken: dict[str, Any], names: list[str]) -> None:
+    assert failed(Model(**broken)) == names
+
+
+def test_a_model_that_does_not_answer_is_asked_once() -> None:
+    class Down:
+        def ask(self, request: Any, deployment: str | None = None) -> Answer:
+            return Answer(status=503, body="no healthy deployment", seconds=0)
+
+    _, results = ask_all(Down(), QUESTIONS)
+    assert [result.passed for result in results] == [False]
+    assert "503" in results[0].says
+
+
+def test_the_command_fails_and_names_what_is_wrong(step: Step) -> None:
+    with pytest.raises(OpsError, match="2 of 6 answers are wrong: rain, sun"):
+        smoke(Model(slope=-0.1), QUESTIONS, step)
+
+
+def test_a_check_changes_a_copy() -> None:
+    before = copy.deepcopy(REQUEST)
+    assert QUESTIONS.changed(RULES[0]) == {"rows": [{"rain": 0, "day": 11, "name": "x"}]}
+    assert before == REQUEST
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"request": "missing.json"}, "cannot be read"),
+        ({"checks": [{"name": "n", "change": {}, "expect": "higher"}]}, "want one of same"),
+        ({"checks": [{"name": "n", "change": {}}]}, "checks[0].expect is missing"),
+        ({"checks": [{"name": "n", "change": {}, "expect": "same", "filed": "x"}]}, "checks[0].filed is unknown"),
+        ({"checks": [{"name": "n", "change": {"rows[3].day": 1}, "expect": "same"}]}, "'rows[3].day' is not in"),
+        ({"vlaue": "x"}, "smoke.vlaue is unknown"),
+    ],
+)
+def test_refuses_a_wrong_file(tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps(REQUEST), encoding="utf-8")
+    values = {"request": str(request), "value": "p[0].probability", "checks": [], **change}
+    with pytest.raises(UsageError) as failure:
+        Smoke.read(Path("release.yaml"), values)
+    assert says in str(failure.value)
+
+
+def test_the_tracked_release_file_is_right() -> None:
+    file = ReleaseFile.read(Path("ops/flight-delay.yaml"))
+    assert {check.expect for check in file.smoke.checks} == {"same", "answer", "not lower", "not higher", "refused"}
