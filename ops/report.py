@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TextIO
 
 
 @dataclass
@@ -44,11 +43,10 @@ class Step:
 
 
 class Report:
-    """Writes steps to a stream."""
+    """Writes steps to standard error."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._live = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._shown = 0
 
     @contextmanager
@@ -67,17 +65,17 @@ class Report:
     def line(self, text: str) -> None:
         """Prints a line of its own."""
         self._clear()
-        print(text.rstrip(), file=self._stream, flush=True)
+        print(text.rstrip(), file=sys.stderr, flush=True)
 
     def show(self, text: str) -> None:
         """Writes over the line of the running step; does nothing without a terminal."""
         if self._live:
             self._clear()
-            self._stream.write(text[:110])
-            self._stream.flush()
+            sys.stderr.write(text[:110])
+            sys.stderr.flush()
             self._shown = len(text[:110])
 
     def _clear(self) -> None:
         if self._shown:
-            self._stream.write("\r" + " " * self._shown + "\r")
+            sys.stderr.write("\r" + " " * self._shown + "\r")
             self._shown = 0
