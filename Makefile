@@ -18,6 +18,8 @@ OUTPUTS := $(HOME_FOLDER)/outputs/$(STACK).json
 SANDBOX_UP := $(PY) -m sandbox up --stack $(STACK) --config-file $(CONFIG) --outputs $(OUTPUTS)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Some container images set it; every command would then compile what it imports, again and again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help up preview down purge status doctor test check bench lock data install
 
