@@ -181,6 +181,7 @@ class _Run:
         if state == resource:
             deployment.done("same", resource.urn, resource.type, started, resource_id=resource.id)
             return
-        diff = provider.diff(resource.urn, resource.id, resource.inputs, resource.outputs, state.inputs)
         self._journal.end(None, Edit(put={(resource.urn, 0): state}), wait=False)
-        deployment.done("update", resource.urn, resource.type, started, resource_id=resource.id, changes=diff.changes)
+        diff = provider.diff(resource.urn, resource.id, resource.inputs, resource.outputs, state.inputs)
+        op: Op = "update" if diff.changes or state.problems else "same"
+        deployment.done(op, resource.urn, resource.type, started, resource_id=resource.id, changes=diff.changes)

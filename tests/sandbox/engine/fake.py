@@ -29,14 +29,13 @@ class FakeCloud:
 
     @contextmanager
     def state(self) -> Iterator[dict[str, Any]]:
-        with self.path.open("r+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            content = json.loads(file.read())
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            content = json.loads(self.path.read_text(encoding="utf-8"))
             yield content
-            file.seek(0)
-            file.truncate()
-            file.write(json.dumps(content))
-            file.flush()
+            part = self.path.with_suffix(".part")
+            part.write_text(json.dumps(content), encoding="utf-8")
+            part.replace(self.path)
 
     @property
     def objects(self) -> dict[str, Props]:
