@@ -1,6 +1,6 @@
 """Uniform resource names: how Pulumi tells resources apart, and which names a resource had before."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 STACK = "pulumi:pulumi:Stack"
@@ -38,7 +38,7 @@ def name_of(urn: str) -> str:
     return urn.split("::", 3)[3]
 
 
-def former(urn: str, parent: str, aliases: Iterable[str | AliasSpec], parent_aliases: Iterable[str]) -> list[str]:
+def former(urn: str, parent: str, aliases: Sequence[str | AliasSpec], parent_aliases: Iterable[str]) -> list[str]:
     """Every URN that the resource may be known by, the given aliases first, then those that its parent implies."""
     stack, project = urn.removeprefix("urn:pulumi:").split("::")[:2]
     type_, name = type_of(urn), name_of(urn)

@@ -24,7 +24,7 @@ def prepare(path: Path) -> None:
             _prepare(connection, path)
         finally:
             connection.close()
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # damage can reach the text of SQLite's own message
         if isinstance(error, sqlite3.OperationalError):
             raise StateError(
                 f"{path}: cannot be opened ({error}); is the disk full or the folder read-only?"

@@ -1,0 +1,137 @@
+"""The state file: damage is noticed and named, and the last good copy brings it back."""
+
+import os
+import random
+import sqlite3
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from sandbox.engine.events import Mode
+from sandbox.engine.journal import Edit, Journal, stacks
+from sandbox.engine.state import Resource
+from sandbox.store import snapshot
+from sandbox.store.migrate import StateError
+from tests.sandbox.engine.harness import Stack
+
+PROGRAM = "\n".join(f'R("r{n}", size={n}, text="{"x" * 40}")' for n in range(30))
+
+
+def settle(database: Path) -> None:
+    """Put everything into the one file, so that damage to it is damage to the state."""
+    with sqlite3.connect(database) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+def test_a_changed_row_is_noticed_and_the_file_named(stack: Stack) -> None:
+    stack.up('R("a", size=1)')
+    with sqlite3.connect(stack.home.database) as connection:
+        connection.execute("UPDATE engine_resources SET body = replace(body, '\"size\":1', '\"size\":2')")
+    connection.close()
+    with pytest.raises(StateError) as caught:
+        stack.run("up")
+    for text in (str(stack.home.database), "fake:x:R::a", "python -m sandbox restore"):
+        assert text in str(caught.value)
+    snapshot.restore(stack.home.database)
+    stack.up()
+    assert stack.cloud.log == []
+
+
+@pytest.mark.parametrize("how", ["empty", "half", "noise"])
+def test_a_broken_file_is_noticed_by_every_mode_and_restored(stack: Stack, how: str) -> None:
+    stack.up(PROGRAM)
+    database = stack.home.database
+    settle(database)
+    content = database.read_bytes()
+    broken = {"empty": b"", "half": content[: len(content) // 2], "noise": os.urandom(len(content))}[how]
+    database.write_bytes(broken)
+    for mode in get_args(Mode):
+        with pytest.raises(StateError, match="restore"):
+            stack.run(mode)
+    snapshot.restore(database)
+    stack.up()
+    assert stack.cloud.log == []
+
+
+def test_no_flipped_bit_changes_what_the_engine_does(stack: Stack) -> None:
+    """Wherever a bit flips, the run is refused or does exactly what it did before."""
+    stack.up(PROGRAM)
+    database = stack.home.database
+    settle(database)
+    content = database.read_bytes()
+    dice = random.Random(1)  # noqa: S311 - repeatable
+    noticed, named = 0, ""
+    for _ in range(200):
+        at = dice.randrange(len(content))
+        database.write_bytes(content[:at] + bytes([content[at] ^ (1 << dice.randrange(8))]) + content[at + 1 :])
+        for suffix in ("-wal", "-shm"):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+        try:
+            journal = Journal.open(stack.home, "dev", write=False)
+        except StateError as error:
+            named = str(error)
+            noticed += 1
+        else:
+            assert len(journal.current) == 31
+            assert journal.current["urn:pulumi:dev::proj::fake:x:R::r7"].inputs == {"size": 7, "text": "x" * 40}
+    assert noticed > 20  # the rest fell on unused space
+    assert str(database) in named
+
+
+def test_a_newer_state_is_refused_not_read(stack: Stack) -> None:
+    stack.up('R("a")')
+    with sqlite3.connect(stack.home.database) as connection:
+        connection.execute("UPDATE engine_meta SET value = '99' WHERE key = 'version'")
+    connection.close()
+    with pytest.raises(StateError, match="newer engine"):
+        stack.run("up")
+
+
+def test_another_key_is_noticed(stack: Stack) -> None:
+    stack.up('R("a", p=pulumi.Output.secret("s"))')
+    key = stack.home.root / "engine.key"
+    key.unlink()
+    with pytest.raises(StateError, match="is not the key"):
+        stack.run("up")
+
+
+def test_a_full_disk_is_told_with_path_and_bytes_and_loses_nothing(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.up('R("a")')
+    real = sqlite3.connect
+
+    def small(path: object, **options: object) -> sqlite3.Connection:
+        connection = real(path, **options)  # type: ignore[call-overload]
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        assert isinstance(connection, sqlite3.Connection)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    message = stack.failing('R("a")\n' + "\n".join(f'R("b{n}", text="{"y" * 3000}")' for n in range(5)))
+    assert str(stack.home.database) in message
+    assert "bytes are needed" in message
+    monkeypatch.undo()
+    stack.up()
+    assert len(stack.cloud.objects) == 6
+
+
+def test_writes_that_arrive_together_share_one_commit(stack: Stack) -> None:
+    stack.up("")
+    journal = Journal.open(stack.home, "dev", write=True)
+    made = Resource(urn="urn:pulumi:dev::proj::fake:x:R::z", type="fake:x:R", custom=True)
+    for n in range(100):
+        journal.end(None, Edit(put={(f"{made.urn}{n}", 0): made}), wait=False)
+    assert len(Journal.open(stack.home, "dev", write=False).current) == 1
+    journal.flush()
+    assert len(Journal.open(stack.home, "dev", write=False).current) == 101
+    journal.close(good=True)
+
+
+def test_stacks_with_a_state_are_listed(stack: Stack) -> None:
+    assert stacks(stack.home) == []
+    stack.up('R("a")')
+    assert stacks(stack.home) == ["dev"]
