@@ -76,7 +76,7 @@ class Discovery(Service):
     async def handle(self, request: Request, path: str) -> Response:
         """The same for every workspace of the region, and for anybody."""
         names = ("api", "catalog", "experimentation", "history", "hyperdrive", "inference", "modelmanagement")
-        return json_response({name: f"https://{request.host}" for name in names})
+        return json_response(dict.fromkeys(names, f"https://{request.host}"))
 
 
 class Artifacts(Service):

@@ -31,6 +31,8 @@ def main(folder: Path) -> None:
     listener = _listen() if spec["listen"] else None
     child = _spawn(spec["argv"], spec["cwd"], listener)
     port = listener.getsockname()[1] if listener else 0
+    if listener:
+        listener.close()  # the server alone holds it: nobody is left waiting at a dead one
     write(folder / "process.json", {"pid": os.getpid(), "start": start_of(os.getpid()), "port": port})
     status, reason = _wait(child, spec["timeout"], spec["grace"])
     _signal(child, signal.SIGKILL)  # what the command left in its process group goes with it

@@ -148,11 +148,11 @@ def began(folder: Path) -> bool:
 
 
 def clear(root: Path, keep: Sequence[Path] = ()) -> int:
-    """Kill every process that was started in or below a folder, but for those of the folders to keep."""
+    """Kill every process that was started in or below a folder, but not in or below those to keep."""
     killed, kept = 0, {str(folder) for folder in keep}
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        found = [(pid, mark) for pid, mark in _marked(str(root)) if mark not in kept]
+        found = [(pid, mark) for pid, mark in _marked(str(root)) if not kept & {mark, *map(str, Path(mark).parents)}]
         if not found:
             return killed
         for pid, mark in found:

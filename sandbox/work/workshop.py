@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,13 @@ from sandbox.work import process
 from sandbox.work.jobs import Jobs
 from sandbox.work.process import Process
 from sandbox.work.runtimes import Runtime, Runtimes
+from sandbox.work.scoring import Scoring
 from sandbox.work.tracking import Tracking
 
 if TYPE_CHECKING:
     from sandbox.arm.azure import Azure
+
+log = logging.getLogger("sandbox.work")
 
 
 class Workshop:
@@ -23,14 +27,18 @@ class Workshop:
         runtimes: the Pythons on this machine.
         jobs: jobs under way.
         tracking: MLflow's files.
+        scoring: servers of deployments.
     """
 
     def __init__(self, azure: "Azure") -> None:
+        self._azure = azure
         self._home = azure.home
         self._processes: dict[Path, Process] = {}
+        self._returning: dict[str, asyncio.Task[None]] = {}
         self.runtimes = Runtimes(azure.home.root)
         self.jobs = Jobs()
         self.tracking = Tracking(azure.home.root / "mlflow", azure.home.cache)
+        self.scoring = Scoring(self)
 
     def folder(self, area: str, key: str) -> Path:
         """The working folder of a resource: its name, made unique by its id."""
@@ -76,13 +84,30 @@ class Workshop:
         await asyncio.to_thread(process.clear, folder)
         return None
 
+    async def again(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Bring something back in the background, once for each key; what fails is told in the log."""
+
+        async def bring_back() -> None:
+            try:
+                await work()
+            except Exception:
+                log.exception("%s could not be brought back", key)
+
+        task = asyncio.get_running_loop().create_task(bring_back())
+        self._returning[key] = task
+        task.add_done_callback(lambda _: self._returning.pop(key, None))
+
     async def settle(self) -> None:
-        """After the start: clear away every process that nothing has adopted."""
-        keep = [folder for folder, each in self._processes.items() if each.running]
+        """After the start: clear away processes of resources that are gone; the others look after their own."""
+        keys = [row["key"] for row in self._azure.reader.all("SELECT key FROM resources")]
+        keep = [self.folder(area, key) for area in ("jobs", "deployments") for key in keys]
         await asyncio.to_thread(process.clear, self._home.work, keep)
 
     async def stop_all(self) -> None:
         """Stop every process."""
+        for task in self._returning.values():
+            task.cancel()
         await self.jobs.stop()
+        await self.scoring.stop()
         await asyncio.gather(*(each.stop() for each in self._processes.values() if each.running))
         await asyncio.to_thread(process.clear, self._home.work)
