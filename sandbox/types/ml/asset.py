@@ -4,6 +4,7 @@ A kind of asset is a file beside this one with four short classes: container and
 registry. Here is what they have in common; :func:`resolve` reads the many ways in which one is referred to.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -64,7 +65,7 @@ class Version(Kind):
 
     Attributes:
         path: the property that says where the content is, if it is stored somewhere.
-        bags: maps that Azure shows empty rather than not at all.
+        bags: maps that Azure shows empty rather than not at all, with numbers as text.
     """
 
     level = "enforced"
@@ -72,6 +73,7 @@ class Version(Kind):
     system_data = True
     path: ClassVar[str] = ""
     bags: ClassVar[tuple[str, ...]] = ("tags", "properties")
+    extra: ClassVar[tuple[str, ...]] = ("properties.tags", "properties.properties")
 
     def parent_body(self, new: Resource) -> Body:
         """The container is made with its first version."""
@@ -82,7 +84,10 @@ class Version(Kind):
         for flag in ("isAnonymous", "isArchived"):
             new.properties[flag] = bool(new.properties.get(flag))
         for bag in self.bags:
-            new.properties[bag] = new.properties.get(bag) or {}
+            new.properties[bag] = {
+                key: value if isinstance(value, str | dict) else json.dumps(value)
+                for key, value in (new.properties.get(bag) or {}).items()
+            }
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """Content is immutable; what describes it is not."""
@@ -129,8 +134,9 @@ class Version(Kind):
         return {"id": f"{me.id.parent}/labels/default"} if me.name == DEFAULT_VERSION else {}
 
     def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
-        """Those that the view type shows, the newest first unless asked otherwise."""
-        found = [each for each in super().listed(scope, query, view) if shown(each, query)]
+        """Those that the view type shows, the newest first unless asked otherwise; none of an asset that is not there."""
+        view.need(scope.rsplit("/", 2)[0])
+        found = [each for each in view.listing(scope, self.arm_type) if shown(each, query)]
         order = (query.get("$orderBy") or query.get("orderBy") or "createdtime desc").lower()
         return sorted(found, key=lambda each: each.created, reverse=not order.endswith("asc") and " " in order)
 

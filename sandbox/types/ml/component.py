@@ -6,8 +6,12 @@ from sandbox.arm.kind import Body
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml import asset
 from sandbox.types.ml.asset import ML, Container, Version, stamp
+from sandbox.types.ml.environment import same_environment
 
-_DESCRIBES = frozenset({"description", "display_name", "tags", "_source", "$schema"})
+ANONYMOUS = "azureml_anonymous"
+# What describes a component inside its specification, or where it came from, may change.
+_DESCRIBES = frozenset({"description", "display_name", "tags", "_source", "$schema", "id", "creation_context"})
+_NAMES = frozenset({"name", "version"})
 
 
 class ComponentContainer(Container):
@@ -26,41 +30,76 @@ class ComponentVersion(Version):
     arm_type = f"{ML}/workspaces/components/versions"
 
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
-        """What a specification leaves out."""
+        """What a specification leaves out, and references in full."""
         super().fill(new, old, change)
-        for port in new.get("properties.componentSpec.inputs", {}).values():
-            port.setdefault("optional", False)
+        specification = new.properties.get("componentSpec")
+        if isinstance(specification, dict):
+            _complete(specification, new)
+            _expand(specification, scope_of(new), change)
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """Code, environment and nested components must exist."""
-        scope = new.id.text.rsplit("/", 4)[0]
-        for reference, segment in _references(new.get("properties.componentSpec", {})):
-            asset.need(reference, segment, scope, view)
+        for here, key, segment in _references(new.get("properties.componentSpec", {})):
+            asset.need(here[key], segment, scope_of(new), view)
         super().check(new, old, view)
 
     def content(self, properties: Body) -> Body:
-        """What describes a component inside its specification may change as well."""
+        """The specification, without what only describes it."""
         specification = properties.get("componentSpec") or {}
+        free = _DESCRIBES | (_NAMES if properties.get("isAnonymous") else frozenset())
         return {
             f"componentSpec.{key}": value
             for key, value in specification.items()
-            if key not in _DESCRIBES and value not in (None, {}, [])
+            if key not in free and value not in (None, {}, [])
         }
 
 
-def _references(specification: dict[str, Any]) -> list[tuple[str, str]]:
-    """Every asset that a specification names, with its kind."""
-    found = []
-    for here in (specification, specification.get("task")):
-        if not isinstance(here, dict):
+def scope_of(version: Resource) -> str:
+    """The workspace or registry that a version is in."""
+    return version.id.text.rsplit("/", 4)[0]
+
+
+def _complete(specification: dict[str, Any], me: Resource) -> None:
+    name = me.id.parent.rsplit("/", 1)[-1]
+    if name != ANONYMOUS:
+        specification["name"], specification["version"] = name, me.name
+    specification.setdefault("is_deterministic", specification.get("type") != "pipeline")
+    for port in _objects(specification.get("inputs")):
+        port.setdefault("optional", False)
+    for part in _objects({"": specification, "task": specification.get("task")}):
+        for distribution in _objects({"": part.get("distribution")}):
+            numbers = {key: str(value) for key, value in distribution.items() if isinstance(value, int)}
+            distribution.update(numbers)
+
+
+def _expand(specification: dict[str, Any], scope: str, view: View) -> None:
+    """Short references become ids; an environment that Azure has under a name is called by it."""
+    for here, key, segment in _references(specification):
+        found = asset.resolve(here[key], segment, scope, view)
+        if found is None:
             continue
+        if segment == "environments":
+            found = same_environment(found, scope, view)
+        here[key] = asset.registry_id(found) or f"azureml:{found.id.text}"
+    for port in _objects(specification.get("inputs")):
+        compute = str(port.get("default", "")).removeprefix("azureml:")
+        if port.get("type") == "string" and view.get(f"{scope}/computes/{compute}"):
+            port["default"] = compute
+
+
+def _references(specification: dict[str, Any]) -> list[tuple[dict[str, Any], str, str]]:
+    """Every asset that a specification names: where, under which key, of which kind."""
+    found = []
+    for here in _objects({"": specification, "task": specification.get("task")}):
         for key, segment in (("code", "codes"), ("environment", "environments")):
-            if isinstance(here.get(key), str) and here[key].startswith("azureml:"):
-                found.append((here[key], segment))
-    jobs = specification.get("jobs") or {}
-    steps = [job.get("componentId") for job in jobs.values() if isinstance(job, dict)]
-    found += [(step, "components") for step in steps if isinstance(step, str)]
-    return found
+            if str(here.get(key)).startswith("azureml:"):
+                found.append((here, key, segment))
+    steps = _objects(specification.get("jobs"))
+    return found + [(step, "componentId", "components") for step in steps if isinstance(step.get("componentId"), str)]
+
+
+def _objects(named: object) -> list[dict[str, Any]]:
+    return [each for each in named.values() if isinstance(each, dict)] if isinstance(named, dict) else []
 
 
 class RegistryComponentContainer(ComponentContainer):

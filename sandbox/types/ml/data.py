@@ -3,10 +3,11 @@
 import re
 
 from sandbox.arm.kind import Body, Refusal
-from sandbox.arm.resource import Resource, View
+from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml.asset import ML, Container, Version
 
 _TYPES = ("uri_file", "uri_folder", "mltable")
+_FOLDERS = ("uri_folder", "mltable")
 _URI = re.compile(r"(azureml|https?|wasbs?|abfss?|adl|file|hdfs|runs)://?.+", re.IGNORECASE)
 
 
@@ -24,11 +25,18 @@ class DataVersion(Version):
     arm_type = f"{ML}/workspaces/data/versions"
     provisioning = False
     path = "dataUri"
-    extra = ("properties.autoDeleteSetting", "properties.intellectualProperty", "properties.stage")
+    extra = (*Version.extra, "properties.autoDeleteSetting", "properties.intellectualProperty", "properties.stage")
 
     def parent_body(self, new: Resource) -> Body:
         """All versions are of the type that the first one has."""
         return {"properties": {"dataType": new.get("properties.dataType")}}
+
+    def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
+        """A folder's uri ends in a slash."""
+        super().fill(new, old, change)
+        uri = str(new.properties.get("dataUri", ""))
+        if new.properties.get("dataType") in _FOLDERS and uri:
+            new.properties["dataUri"] = f"{uri.rstrip('/')}/"
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """The type is the container's; the uri has a scheme that Azure ML reads."""

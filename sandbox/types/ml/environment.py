@@ -75,7 +75,7 @@ class EnvironmentVersion(Version):
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
         """Linux unless said otherwise; the same context uploaded again is the first one."""
         super().fill(new, old, change)
-        new.properties.setdefault("osType", "Linux")
+        new.properties["osType"] = str(new.properties.get("osType") or "Linux").capitalize()
         before, after = (each.get("properties.build.contextUri") if each else None for each in (old, new))
         if before and after and before != after and same_files(before, after, change):
             new.properties["build"]["contextUri"] = before
@@ -129,3 +129,17 @@ class RegistryEnvironmentVersion(EnvironmentVersion):
     """``registries/environments/versions``."""
 
     arm_type = f"{ML}/registries/environments/versions"
+
+
+def same_environment(me: Resource, scope: str, view: View) -> Resource:
+    """An anonymous environment's namesake: the named one of the same content, where there is one."""
+    if not me.get("properties.isAnonymous"):
+        return me
+    versions = EnvironmentVersion() if "/workspaces/" in scope else RegistryEnvironmentVersion()
+    containers = EnvironmentContainer() if "/workspaces/" in scope else RegistryEnvironmentContainer()
+    wanted = versions.content(me.properties)
+    for container in containers.listed(scope, {}, view):
+        for each in versions.listed(container.id.text, {}, view):
+            if not each.get("properties.isAnonymous") and versions.content(each.properties) == wanted:
+                return each
+    return me

@@ -19,7 +19,12 @@ class ModelVersion(Version):
     arm_type = f"{ML}/workspaces/models/versions"
     path = "modelUri"
     bags = ("tags", "properties", "flavors")
-    extra = ("properties.intellectualProperty", "properties.systemMetadata", "properties.defaultDeploymentTemplate")
+    extra = (
+        *Version.extra,
+        "properties.intellectualProperty",
+        "properties.systemMetadata",
+        "properties.defaultDeploymentTemplate",
+    )
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """Where the files are, and of which type they are."""
