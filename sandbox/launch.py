@@ -13,6 +13,7 @@ from typing import Any
 
 from sandbox.constants import CLIENT_ID, SUBSCRIPTION_ID, TENANT_ID
 from sandbox.home import Home
+from sandbox.work.process import clear
 
 START_SECONDS = 30
 
@@ -91,14 +92,19 @@ def ensure(home: Home, port: int = 0) -> tuple[Running, bool]:
 
 
 def stop(home: Home) -> bool:
-    """Stop the gateway and wait until it is gone; False when none was running."""
+    """Stop the gateway and wait until it is gone; False when none was running.
+
+    Either way no process that it started is left: a gateway that was killed could not see to that.
+    """
     found = running(home)
     if found is None:
+        clear(home.work)
         return False
     os.kill(found.pid, signal.SIGTERM)
     if not gone(found.pid):
         os.kill(found.pid, signal.SIGKILL)
         gone(found.pid)
+        clear(home.work)
     return True
 
 
