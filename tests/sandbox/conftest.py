@@ -1,15 +1,17 @@
 """A running sandbox for the tests that need one: its own folder, its own port, gone afterwards."""
 
+import http.client
 import json
 import os
+import ssl
 import subprocess
 import sys
-import urllib.error
-import urllib.request
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -40,7 +42,9 @@ class Sandbox:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.server, _ = launch.ensure(home)
-        self._token = ""
+        self._tokens: dict[str, str] = {}
+        self._kept: dict[tuple[int, str], http.client.HTTPSConnection] = {}
+        self._context = ssl.create_default_context(cafile=str(home.ca_bundle))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -64,37 +68,25 @@ class Sandbox:
             url = f"https://management.azure.com{url}"
             url += ("&" if "?" in url else "?") + "api-version=2025-12-01" if "api-version=" not in url else ""
         content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            url, content, {"Content-Type": "application/json", **(headers or {})}, method=method
-        )
+        sent = {"Content-Type": "application/json", **(headers or {})}
         token = self.token() if token is None else token
         if token:
-            request.add_header("Authorization", f"Bearer {token}")
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({"https": f"http://127.0.0.1:{self.server.port}"}),
-            urllib.request.HTTPSHandler(context=self._context()),
-        )
-        try:
-            with opener.open(request, timeout=30) as answer:
-                return _answer(answer.status, dict(answer.headers), answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return _answer(error.code, dict(error.headers), error.read())
+            sent["Authorization"] = f"Bearer {token}"
+        return self._exchange(method, url, content, sent)
 
     def token(self, audience: str = "https://management.azure.com", client: tuple[str, str] | None = None) -> str:
         """An access token of the sandbox's caller, or of another (client id, secret)."""
+        if client is None and audience in self._tokens:
+            return self._tokens[audience]
         environment = self.environment
         who, secret = client or (environment["AZURE_CLIENT_ID"], environment["AZURE_CLIENT_SECRET"])
         form = f"grant_type=client_credentials&client_id={who}&client_secret={secret}&scope={audience}/.default"
-        request = urllib.request.Request(
-            f"https://login.microsoftonline.com/{environment['AZURE_TENANT_ID']}/oauth2/v2.0/token", form.encode()
-        )
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({"https": f"http://127.0.0.1:{self.server.port}"}),
-            urllib.request.HTTPSHandler(context=self._context()),
-        )
-        with opener.open(request, timeout=30) as answer:
-            return str(json.loads(answer.read())["access_token"])
+        url = f"https://login.microsoftonline.com/{environment['AZURE_TENANT_ID']}/oauth2/v2.0/token"
+        answer = self._exchange("POST", url, form.encode(), {"Content-Type": "application/x-www-form-urlencoded"})
+        token = str(answer.body["access_token"])
+        if client is None:
+            self._tokens[audience] = token
+        return token
 
     def group(self, name: str) -> str:
         """Make a resource group; returns its id."""
@@ -105,11 +97,13 @@ class Sandbox:
 
     def restart(self) -> None:
         """Stop the gateway in order and start it again on the same state."""
+        self.close()
         launch.stop(self.home)
         self.server, _ = launch.ensure(self.home)
 
     def kill(self) -> None:
         """Kill the gateway as a power cut of the process would."""
+        self.close()
         os.kill(self.server.pid, 9)
         launch.gone(self.server.pid)
 
@@ -120,10 +114,32 @@ class Sandbox:
             timeout=120, check=False,
         )  # fmt: skip
 
-    def _context(self) -> Any:
-        import ssl
+    def close(self) -> None:
+        """Let go of the connections that are kept."""
+        while self._kept:
+            self._kept.popitem()[1].close()
 
-        return ssl.create_default_context(cafile=str(self.home.ca_bundle))
+    def _exchange(self, method: str, url: str, content: bytes | None, headers: dict[str, str]) -> Answer:
+        """One request over a connection that the thread keeps for the host; a new one when the old one is gone."""
+        where = urlsplit(url)
+        key = (threading.get_ident(), where.netloc)
+        connection = self._kept.get(key)
+        for fresh in (False, True):
+            if connection is None or fresh:
+                connection = http.client.HTTPSConnection(
+                    "127.0.0.1", self.server.port, timeout=30, context=self._context
+                )
+                connection.set_tunnel(where.netloc)
+                self._kept[key] = connection
+            try:
+                connection.request(method, f"{where.path}?{where.query}".rstrip("?"), content, headers)
+                answer = connection.getresponse()
+                return _answer(answer.status, dict(answer.getheaders()), answer.read())
+            except (http.client.HTTPException, OSError):
+                connection.close()
+                if fresh:
+                    raise
+        raise AssertionError("not reached")
 
 
 def _answer(status: int, headers: dict[str, str], content: bytes) -> Answer:
@@ -159,4 +175,5 @@ def _running(folder: Path, schema_cache: Path) -> Iterator[Sandbox]:
     try:
         yield found
     finally:
+        found.close()
         launch.stop(found.home)
