@@ -70,7 +70,7 @@ def _moto() -> Figures:
     if not program:
         return {}
     with _serving(program) as port:
-        server = Server(f"http://127.0.0.1:{port}")
+        server = Server(f"http://127.0.0.1:{port}", failing=True)
         counter = itertools.count()
 
         def call(**form: str) -> bytes:
