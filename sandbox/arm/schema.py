@@ -7,9 +7,7 @@ that reading them back imports nothing of Pulumi.
 import hashlib
 import importlib.metadata
 import json
-import os
 import re
-import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,6 +80,12 @@ class ResourceType:
         """The input that ends the path: the one that is named automatically when it is left out."""
         last = _PARAMETER.search(self.path.rpartition("/")[2])
         return last[1] if last else None
+
+    def names_in(self, resource_id: str) -> dict[str, str]:
+        """The values of the path's parameters in an id."""
+        pattern = _PARAMETER.sub(lambda found: f"(?P<{found[1]}>.+?)", self.path.lstrip("/"))
+        found = re.fullmatch(pattern, resource_id.lstrip("/"), re.IGNORECASE)
+        return {name: found[name] for name in self.parameters} if found else {}
 
 
 class Schema:
@@ -221,12 +225,3 @@ def arm_type_of(path: str) -> str:
 
 
 _BY_ARM_TYPE = {arm_type_of(path).lower(): token for token, path in reversed(PATHS.items())}
-
-
-def _write(path: Path, text: str) -> None:
-    """Put the file there whole or not at all."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).replace(path)

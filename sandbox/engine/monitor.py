@@ -16,8 +16,8 @@ from sandbox.engine.events import Diagnostic, Emit
 from sandbox.engine.plan import Goal
 from sandbox.engine.state import Resource
 from sandbox.engine.urns import STACK, AliasSpec
-from sandbox.engine.wire import from_struct, to_struct
 from sandbox.provider.base import ProviderError
+from sandbox.provider.wire import from_struct, to_struct
 from sandbox.values import UNKNOWN, Props, has_unknown
 
 _FEATURES = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from sandbox.engine.atomic import write_private
+from sandbox.atomic import write_private
 from sandbox.store.migrate import StateError
 from sandbox.values import SECRET_SIGNATURE, SIGNATURE, Json, Props, is_secret, unwrap
 

@@ -7,7 +7,7 @@ Not here: which types and properties there are (``sandbox/arm/schema.py``), HTTP
 import threading
 from collections.abc import Callable, Mapping
 
-from sandbox.arm.schema import Schema, UnknownTypeError
+from sandbox.arm.schema import ResourceType, Schema, UnknownTypeError
 from sandbox.constants import CLIENT_ID, OBJECT_ID, SUBSCRIPTION_ID, TENANT_ID
 from sandbox.provider import rules
 from sandbox.provider.base import Change, Checked, Diff, Kind, Made, Naming, ProviderError
@@ -103,7 +103,7 @@ class AzureNative:
         if body is None:
             return None
         found = self._schema.from_arm(token, body)
-        drifted = None if inputs is None else _drifted(inputs, plain(outputs), found)
+        drifted = self._adopted(kind, resource_id, found) if inputs is None else _drifted(inputs, plain(outputs), found)
         return Made(str(body.get("id") or resource_id), found, drifted, _problems(body))
 
     def update(
@@ -130,6 +130,11 @@ class AzureNative:
                 "subscriptionId": self._subscription, "tenantId": str(self._config.get("tenantId") or TENANT_ID),
             }  # fmt: skip
         return {"value": UNKNOWN}
+
+    def _adopted(self, kind: ResourceType, resource_id: str, outputs: Props) -> Props:
+        """Inputs that would have made a resource that is only known by its id."""
+        inputs = {name: value for name, value in outputs.items() if name in kind.inputs and name not in kind.parameters}
+        return {**inputs, **kind.names_in(resource_id)}
 
     def _put(self, urn: str, path: str, inputs: Props, timeout: float) -> Made:
         token = _type_of(urn)
@@ -183,6 +188,9 @@ class AzureNative:
                 inputs[rules.RANDOMLY_NAMED] = True
         elif naming.mode == "verbatim":
             inputs[name] = urn.rpartition("::")[2]
+        elif naming.mode == "proposed":
+            inputs[name] = naming.proposed
+            inputs[rules.RANDOMLY_NAMED] = True
         elif naming.mode == "default":
             kind = self._schema.resource(_type_of(urn))
             inputs[name], random = rules.new_name(kind, urn.rpartition("::")[2])

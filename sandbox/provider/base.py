@@ -100,10 +100,13 @@ class Naming:
     """How a resource without a physical name gets one (``pulumi:autonaming`` of the project).
 
     Attributes:
-        mode: ``default`` is the provider's way, ``verbatim`` the logical name, ``disabled`` none.
+        mode: ``default`` is the provider's way, ``verbatim`` the logical name, ``proposed`` the name given here,
+            ``disabled`` none.
+        proposed: the name.
     """
 
     mode: str = "default"
+    proposed: str = ""
 
 
 class Provider(Protocol):
