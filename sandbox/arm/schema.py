@@ -212,7 +212,7 @@ class Schema:
             from sandbox.arm.introspect import read_module  # imports Pulumi: only when nothing is kept yet
 
             kept = read_module(name)
-            _write(path, json.dumps(kept))
+            write_private(path, json.dumps(kept).encode())
         return kept
 
 
