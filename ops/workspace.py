@@ -121,9 +121,9 @@ class Workspace:
     """An open workspace."""
 
     def __init__(self, stack: Stack) -> None:
-        # The client announces each of its experimental classes on standard error.
+        # The client announces its experimental classes and each download on standard error.
         warnings.filterwarnings("ignore", module=r"azure\.ai\.ml")
-        logging.getLogger("azure").setLevel(logging.CRITICAL)
+        logging.disable(logging.CRITICAL)
         from azure.ai.ml import MLClient
         from azure.identity import DefaultAzureCredential
 
@@ -248,7 +248,7 @@ class Workspace:
 def _run(job: Any) -> Run:
     return Run(
         name=str(job.name),
-        status=str(job.status),
+        status=str(getattr(job.status, "value", job.status)),  # an enumeration for jobs, a text for steps
         label=str(job.display_name or job.name),
         studio_url=str(job.studio_url or ""),
         tags=dict(job.tags or {}),
