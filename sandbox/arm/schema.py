@@ -18,6 +18,7 @@ from typing import Any
 from sandbox.arm import convert, tokens
 from sandbox.arm.checks import Checker, Failure, Names
 from sandbox.arm.tokens import GROUP, PATHS, QUERY
+from sandbox.atomic import write_private
 from sandbox.values import Json, Props, is_unknown, plain
 
 __all__ = ["Failure", "Request", "ResourceType", "Schema", "UnknownTypeError"]
