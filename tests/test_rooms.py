@@ -76,7 +76,7 @@ def test_types_are_named_in_types_only() -> None:
                 node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
             ]
             docs = {ast.get_docstring(node, clean=False) for node in ast.walk(tree)
-                    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)}  # fmt: skip
+                    if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))}  # fmt: skip
             named = [
                 word for word in words if word not in docs and word.startswith("Microsoft.") and word.count("/") >= 1
             ]

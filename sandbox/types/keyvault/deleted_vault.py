@@ -19,6 +19,7 @@ class DeletedVault(Kind):
     level = "enforced"
     parents = False
     provisioning = False
+    made_by_azure = True
     differs = {"properties.scheduledPurgeDate": "shown; nothing is purged by itself"}
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
@@ -63,6 +64,7 @@ class DeletedVaults(Kind):
     level = "enforced"
     parents = False
     provisioning = False
+    made_by_azure = True
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """Never written by a client."""

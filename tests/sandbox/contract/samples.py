@@ -46,7 +46,7 @@ class Sample:
 
 _CONTENT: dict[str, tuple[str, dict[str, Any]]] = {
     "codes": ("abc123", {"codeUri": "https://contractstore.blob.core.windows.net/contract/code"}),
-    "data": ("1", {"dataType": "uri_folder", "dataUri": "https://contractstore.blob.core.windows.net/contract/data"}),
+    "data": ("1", {"dataType": "uri_folder", "dataUri": "https://contractstore.blob.core.windows.net/contract/data/"}),
     "environments": ("1", {"image": "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04", "osType": "Linux"}),
     "models": (
         "1",
@@ -259,6 +259,62 @@ SAMPLES: dict[str, Sample] = {
     ),
     **assets(f"{ML}/workspaces", WORKSPACE),
     **assets(f"{ML}/registries", ML_REGISTRY),
+    f"{ML}/workspaces/jobs": Sample(
+        f"{WORKSPACE}/jobs/contract-job",
+        {
+            "properties": {
+                "jobType": "Command",
+                "command": "true",
+                "environmentId": f"{WORKSPACE}/environments/contract/versions/1",
+                "experimentName": "contract",
+                "tags": {"team": "ml"},
+            }
+        },
+        (f"{ML}/workspaces", f"{ML}/workspaces/environments/versions"),
+    ),
+    f"{ML}/workspaces/schedules": Sample(
+        f"{WORKSPACE}/schedules/nightly",
+        {
+            "properties": {
+                "displayName": "Nightly",
+                "isEnabled": True,
+                "trigger": {"triggerType": "Cron", "expression": "0 3 * * *", "timeZone": "UTC"},
+                "action": {
+                    "actionType": "CreateJob",
+                    "jobDefinition": {
+                        "jobType": "Command",
+                        "command": "true",
+                        "environmentId": f"{WORKSPACE}/environments/contract/versions/1",
+                    },
+                },
+            }
+        },
+        (f"{ML}/workspaces", f"{ML}/workspaces/environments/versions"),
+    ),
+    f"{ML}/workspaces/onlineEndpoints": Sample(
+        f"{WORKSPACE}/onlineEndpoints/contract-endpoint",
+        {
+            "location": "westeurope",
+            "identity": {"type": "SystemAssigned"},
+            "properties": {"authMode": "Key", "description": "scores"},
+        },
+        (f"{ML}/workspaces",),
+    ),
+    # Its servers are seen in tests/sandbox/types/ml; here it is of the kind that needs no content to be kept.
+    f"{ML}/workspaces/onlineEndpoints/deployments": Sample(
+        f"{WORKSPACE}/onlineEndpoints/contract-endpoint/deployments/blue",
+        {
+            "location": "westeurope",
+            "sku": {"name": "Default", "capacity": 1},
+            "properties": {
+                "endpointComputeType": "Kubernetes",
+                "model": f"{WORKSPACE}/models/contract/versions/1",
+                "environmentVariables": {"LEVEL": "1"},
+                "requestSettings": {"maxConcurrentRequestsPerInstance": 2},
+            },
+        },
+        (f"{ML}/workspaces/onlineEndpoints", f"{ML}/workspaces/models/versions"),
+    ),
 }
 
 
@@ -281,5 +337,8 @@ def settle(sandbox: Sandbox, path: str) -> dict[str, Any]:
         answer = sandbox.call("GET", path)
         assert answer.status == 200, answer
         body: dict[str, Any] = answer.body
-        if str(body.get("properties", {}).get("provisioningState", "Succeeded")) not in ("Creating", "Updating"):
+        properties = body.get("properties", {})
+        moving = properties.get("provisioningState") in ("Creating", "Updating")
+        working = path.rsplit("/", 2)[1] == "jobs" and properties["status"] not in ("Completed", "Failed", "Canceled")
+        if not moving and not working:
             return body

@@ -20,6 +20,7 @@ MADE_BY_AZURE = {arm_type for arm_type, kind in KINDS.items() if kind.made_by_az
 every_kind = pytest.mark.parametrize("arm_type", sorted(set(KINDS) & set(SAMPLES)))
 VOLATILE = (
     "lastModifiedAt", "lastModifiedBy", "lastModifiedByType", "lastModifiedTime", "modifiedOn", "modifiedDate",
+    "allocationStateTransitionTime",
     "updatedOn", "updatedBy", "etag",
 )  # fmt: skip
 
