@@ -3,6 +3,8 @@
 Not here: how a command runs (job_run.py), how a pipeline does (job_pipeline.py), what is left (job_outputs.py).
 """
 
+import asyncio
+import shutil
 from collections.abc import Mapping
 
 from sandbox.arm.azure import Azure
@@ -122,6 +124,12 @@ class Job(Kind):
         """Go on with a job that an earlier gateway had under way."""
         if not is_over(me) and not me.get("run.parent"):
             begin(me, azure)
+
+    async def remove(self, me: Resource, azure: Azure) -> None:
+        """End it if it goes with its workspace, and forget its files; what it kept in storage stays."""
+        azure.work.jobs.cancel(me.id.key)
+        await azure.work.jobs.ended(me.id.key)
+        await asyncio.to_thread(shutil.rmtree, azure.work.folder("jobs", me.id.key), True)
 
     @action("cancel")
     async def cancel(self, me: Resource, body: Body, azure: Azure) -> Body:

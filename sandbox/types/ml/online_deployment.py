@@ -187,7 +187,8 @@ def _serving(
         digest=folder.name, argv=tuple(argv), cwd=folder / "code",
         environment={
             **azure.work.environment(runtime, folder), "AML_APP_ROOT": str(folder / "code"),
-            "GUNICORN_CMD_ARGS": "--no-control-socket", "SERVICE_NAME": endpoint.name, "WORKSPACE_NAME": workspace.name, "HOSTNAME": me.name, **given,
+            "GUNICORN_CMD_ARGS": "--no-control-socket", "SERVICE_NAME": endpoint.name,
+            "WORKSPACE_NAME": workspace.name, "HOSTNAME": me.name, **given,
         },
         instances=min(int(me["sku.capacity"]), os.cpu_count() or 1),
         ready=_probe(me["properties.readinessProbe"]), alive=_probe(me["properties.livenessProbe"]),
