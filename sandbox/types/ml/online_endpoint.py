@@ -44,7 +44,8 @@ class OnlineEndpoint(Kind):
     }
 
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
-        """Traffic that is not sent stays; keys have versions, not values."""
+        """Traffic that is not sent stays; keys have versions, not values; the client wants a bag of properties."""
+        new.properties["properties"] = new.properties.get("properties") or {}
         for shares in ("traffic", "mirrorTraffic"):
             if new.properties.get(shares) is None:
                 new.properties[shares] = (old.get(f"properties.{shares}") if old else None) or {}
