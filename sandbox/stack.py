@@ -59,12 +59,13 @@ class Progress:
              "changes": list(step.changes), "replaces": replaces, "error": step.error}
         )  # fmt: skip
         level = self._levels.of(step.type)
-        if step.op == "same" or not level:  # a component is its parts
+        parts = step.op in ("create-replacement", "delete-replaced") and not step.error  # the `replace` says it all
+        if step.op == "same" or parts or not level:  # a component is its parts
             return
         sign, colour = _SIGNS[step.op]
-        why = f"  [{', '.join(step.changes)}]" if step.changes else ""
-        if replaces:
-            why += f"  replaced because of {', '.join(replaces)}"
+        why = f"  replaced because of {some(replaces)}" if replaces else ""
+        if step.changes and not replaces:
+            why = f"  changed: {some(list(step.changes))}"
         took = f"{step.seconds:6.1f} s" if self._mode in ("up", "destroy") else ""
         state = self._console.paint("FAILED", "red") if step.error else level
         self._console.line(
@@ -90,6 +91,11 @@ class Progress:
     def _under_way(self) -> str:
         now = time.monotonic()
         return ", ".join(f"{urn.rsplit('::', 1)[-1]} {now - begun:.0f} s" for urn, begun in self._running.items())
+
+
+def some(paths: list[str], most: int = 3) -> str:
+    """The first few paths, and how many more there are."""
+    return ", ".join(paths[:most]) + (f" and {len(paths) - most} more" if len(paths) > most else "")
 
 
 def short(token: str) -> str:
