@@ -36,7 +36,7 @@ class OnlineEndpoint(Kind):
     lro = True
     frozen = ("properties.authMode", "properties.compute")
     hidden = (_VERSIONS, "properties.keys")
-    defaults = {"properties.publicNetworkAccess": "Enabled"}
+    defaults = {"properties.publicNetworkAccess": "Enabled", "properties.properties": {}}
     differs = {
         "regenerateKeys.keyValue": "a new key is made whatever value is sent",
         "properties.publicNetworkAccess": "kept; every client is on this machine",
