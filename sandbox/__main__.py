@@ -96,7 +96,12 @@ def _env(options: argparse.Namespace, console: Console, home: Home) -> tuple[int
     if server is None:
         console.error("the sandbox is not running; start it with: make up")
         return EXIT_FAILED, None
-    for name, value in launch.client_environment(home, server).items():
+    variables = launch.client_environment(home, server)
+    if options.pulumi:
+        from sandbox.provider.plugin import install
+
+        variables |= install(home)
+    for name, value in variables.items():
         print(f"export {name}='{value}'")
     return EXIT_OK, None
 
