@@ -15,7 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ml_jobs import features, libraries, logistic, metrics, prepare, step, tracking
+import numpy as np
+
+from ml_jobs import features, logistic, metrics, prepare, step, tracking, train
 
 # Next month is more or less late than this one: over 2013 the share moves by 4 to 12 points from month to month. A
 # model further off than that is wrong and not only surprised.
@@ -47,17 +49,13 @@ def evaluate(prepared: Path, trained: Path, champion: Path | None) -> dict[str, 
     """Returns metrics of candidate, baseline and champion, and the verdict of each gate."""
     encoding = features.Encoding.load(trained / "encoding.json")
     columns, labels = prepare.labelled(prepared, "validate")
+    judged = {} if champion is None else {"champion": metrics.judge(labels, _champion(champion, columns))}
     matrix = encoding.encode(columns)
-    model = libraries.lightgbm().Booster(model_file=trained / "model.txt")
-    probabilities = model.predict(matrix)
+    probabilities = np.asarray(train.load(trained).predict(matrix))
     training_columns, training_labels = prepare.labelled(prepared, "train")
     baseline = logistic.fit(encoding.encode(training_columns), training_labels)
-    judged = {
-        "candidate": metrics.judge(labels, probabilities),
-        "baseline": metrics.judge(labels, baseline.predict(matrix)),
-    }
-    if champion is not None:
-        judged["champion"] = metrics.judge(labels, _champion(champion, columns))
+    judged["candidate"] = metrics.judge(labels, probabilities)
+    judged["baseline"] = metrics.judge(labels, baseline.predict(matrix))
     return {
         "rows": len(labels),
         "late_share": round(float(labels.mean()), 6),

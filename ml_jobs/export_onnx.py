@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_jobs import features, libraries, prepare, runtime, step
+from ml_jobs import features, libraries, prepare, runtime, step, train
 
 if TYPE_CHECKING:
     import lightgbm
@@ -62,14 +62,13 @@ def export(folders: argparse.Namespace, lineage: dict[str, str]) -> None:
         step.StepError: labels or probabilities differ by more than allowed; names the numbers. The report is written
             all the same, the model folder is not.
     """
-    model = libraries.lightgbm().Booster(model_file=folders.trained / "model.txt")
+    known = describe(folders)
+    model = train.load(folders.trained)
     encoding = features.Encoding.load(folders.trained / "encoding.json")
     columns, _ = prepare.labelled(folders.prepared, "validate")
     matrix = encoding.encode(columns)
-    folders.report.mkdir(parents=True, exist_ok=True)
-    onnx_path = folders.report / "model.onnx"
-    onnx_path.write_bytes(convert(model).SerializeToString(deterministic=True))
-    session = runtime.Session(onnx_path)
+    exported = convert(model).SerializeToString(deterministic=True)
+    session = runtime.Session(exported)
     parity = compare(model, session, matrix)
     speed = [measure(model, session, matrix, batch) for batch in _BATCHES]
     step.write_json(folders.report / "export.json", {"parity": parity, "speed": speed})
@@ -80,19 +79,27 @@ def export(folders: argparse.Namespace, lineage: dict[str, str]) -> None:
             f"parity: {parity['different_labels']} of {parity['rows']} labels differ (want 0), probabilities differ by "
             f"up to {parity['largest_difference']} (want at most {TOLERANCE}); see {folders.report / 'export.json'}"
         )
-    folders.out.mkdir(parents=True, exist_ok=True)
-    onnx_path.replace(folders.out / "model.onnx")
-    for name in ("model.txt", "encoding.json"):
-        shutil.copyfile(folders.trained / name, folders.out / name)
-    shutil.copyfile(folders.checks / "checks.json", folders.out / "checks.json")
-    step.write_json(folders.out / "model_card.json", card(folders, lineage, parity))
-    sample = _SAMPLE_REQUEST.read_text(encoding="utf-8")
-    answer = runtime.Model(folders.out).answer(sample)
-    step.write_json(folders.out / "sample.json", {"request": json.loads(sample), "answer": answer})
+    _write_model(folders, exported, {**lineage, **known, "export": parity})
     for row in speed:
         times = f"native {row['native_ms']} ms, ONNX {row['onnx_ms']} ms"
         print(f"batch {row['rows']}: {times}, {row['speedup']} times as fast")
     print(f"parity on {parity['rows']} rows: labels equal, largest difference {parity['largest_difference']}")
+
+
+def _write_model(folders: argparse.Namespace, exported: bytes, card: dict[str, Any]) -> None:
+    out: Path = folders.out
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "model.onnx").write_bytes(exported)
+    for name, folder in (
+        ("model.txt", folders.trained),
+        ("encoding.json", folders.trained),
+        ("checks.json", folders.checks),
+    ):
+        shutil.copyfile(folder / name, out / name)
+    step.write_json(out / "model_card.json", card)
+    sample = _SAMPLE_REQUEST.read_text(encoding="utf-8")
+    answer = runtime.Model(out).answer(sample)
+    step.write_json(out / "sample.json", {"request": json.loads(sample), "answer": answer})
 
 
 def convert(model: "lightgbm.Booster") -> "onnx.ModelProto":
@@ -175,8 +182,8 @@ def _median_ms(call: Callable[[], object]) -> float:
     return statistics.median(times) * 1000
 
 
-def card(folders: argparse.Namespace, lineage: dict[str, str], parity: dict[str, Any]) -> dict[str, Any]:
-    """Returns the model card: where the model comes from and what is known about it.
+def describe(folders: argparse.Namespace) -> dict[str, Any]:
+    """Returns what the earlier steps know about the model, for its card.
 
     The run is not on it, so that a repeated run writes the same card: the registered version names it.
     """
@@ -185,7 +192,6 @@ def card(folders: argparse.Namespace, lineage: dict[str, str], parity: dict[str,
     prepared = step.read_json(folders.prepared / "prepared.json")
     checks = step.read_json(folders.checks / "checks.json")
     return {
-        **lineage,
         "train_month": prepared["train_month"],
         "validate_month": prepared["validate_month"],
         "seed": training["seed"],
@@ -193,7 +199,6 @@ def card(folders: argparse.Namespace, lineage: dict[str, str], parity: dict[str,
         "metrics": evaluation["metrics"],
         "gates": evaluation["gates"],
         "checks": {name: checks[name] for name in ("contract", "passed", "rows", "summary")},
-        "export": parity,
     }
 
 

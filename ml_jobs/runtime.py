@@ -17,11 +17,11 @@ PROBABILITIES = "probabilities"
 class Session:
     """One model with one thread: a request is small, and servers add workers rather than threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, model: Path | bytes) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def predict(self, matrix: Matrix) -> tuple[np.ndarray[tuple[int], np.dtype[np.bool_]], Matrix]:
         """Returns label and probability of being late for each row."""

@@ -97,6 +97,23 @@ def fit(
     return model
 
 
+def load(trained: Path) -> "lightgbm.Booster":
+    """Reads the model that this step wrote.
+
+    Raises:
+        step.StepError: there is none, or LightGBM cannot read it.
+    """
+    library = libraries.lightgbm()
+    path = trained / "model.txt"
+    if not path.is_file():
+        raise step.StepError(f"{path}: no such file; want the output folder of ml_jobs.train")
+    try:
+        model: lightgbm.Booster = library.Booster(model_file=path)
+    except library.basic.LightGBMError as error:
+        raise step.StepError(f"{path}: {error}") from None
+    return model
+
+
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) <= most:

@@ -1,0 +1,168 @@
+"""The export: the same answers on every row, proven each time; one folder that says all about the model."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from ml_jobs import export_onnx, features, libraries, prepare, runtime, step
+from tests.ml_jobs.conftest import ROOT, Finished
+
+LINEAGE = {"commit": "c0ffee", "data_version": "d1", "environment_version": "e1"}
+
+
+def folders(pipeline: dict[str, Path], tmp_path: Path) -> Namespace:
+    return Namespace(
+        prepared=pipeline["prepare.prepared"],
+        trained=pipeline["train.trained"],
+        evaluation=pipeline["evaluate.evaluation"],
+        checks=pipeline["check.checks"],
+        out=tmp_path / "model",
+        report=tmp_path / "report",
+    )
+
+
+@pytest.fixture(scope="module")
+def matrix(pipeline: dict[str, Path]) -> features.Matrix:
+    """Every held-out flight."""
+    columns, _ = prepare.labelled(pipeline["prepare.prepared"], "validate")
+    return features.Encoding.load(pipeline["model"] / "encoding.json").encode(columns)
+
+
+def test_every_held_out_flight_gets_the_same_answer(pipeline: dict[str, Path], matrix: features.Matrix) -> None:
+    native = libraries.lightgbm().Booster(model_file=pipeline["model"] / "model.txt").predict(matrix)
+    labels, probabilities = runtime.Session(pipeline["model"] / "model.onnx").predict(matrix)
+    assert len(labels) == 23_611
+    assert np.array_equal(labels, native > 0.5)
+    assert np.abs(probabilities - native).max() <= 1e-5
+    assert 0 < labels.sum() < len(labels)  # both labels occur, so equality says something
+
+
+def test_a_value_on_a_rounded_threshold_takes_the_native_branch() -> None:
+    """Decimal values meet thresholds that float32 cannot hold: rounded up, they would take the other branch."""
+    random = np.random.default_rng(11)
+    matrix = (random.integers(0, 4000, (6000, 1)) / 100).astype(np.float32)
+    labels = (random.random(6000) < 0.5 + 0.4 * np.sin(40 * matrix[:, 0])).astype(float)
+    lightgbm = libraries.lightgbm()
+    settings = {"objective": "binary", "verbosity": -1, "seed": 1, "num_threads": 1, "min_data_in_leaf": 5}
+    model = lightgbm.train(settings, lightgbm.Dataset(matrix, labels), 40)
+    found = re.findall(r"^threshold=(.*)$", model.model_to_string(), flags=re.MULTILINE)
+    thresholds = np.array([float(number) for line in found for number in line.split()])
+    on_threshold = thresholds.astype(np.float32)
+    traps = on_threshold[on_threshold.astype(np.float64) > thresholds][:, None]
+    assert len(traps) > 10
+    native = model.predict(traps)
+
+    _, exported = runtime.Session(export_onnx.convert(model).SerializeToString()).predict(traps)
+    assert np.abs(exported - native).max() <= export_onnx.TOLERANCE
+
+    with pytest.MonkeyPatch.context() as without:
+        without.setattr(export_onnx, "with_float32_thresholds", lambda text: text)
+        _, plain = runtime.Session(export_onnx.convert(model).SerializeToString()).predict(traps)
+    assert np.abs(plain - native).max() > export_onnx.TOLERANCE
+
+
+def test_any_batch_is_scored_without_a_warning(pipeline: dict[str, Path]) -> None:
+    code = (
+        "import sys; from pathlib import Path; import numpy as np; from ml_jobs import runtime\n"
+        "session = runtime.Session(Path(sys.argv[1]))\n"
+        "for rows in (1, 3, 1000): session.predict(np.zeros((rows, int(sys.argv[2])), np.float32))\n"
+    )
+    width = len(features.Encoding.load(pipeline["model"] / "encoding.json").features)
+    command = [sys.executable, "-c", code, str(pipeline["model"] / "model.onnx"), str(width)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+
+
+def test_the_same_model_is_exported_to_the_same_bytes(pipeline: dict[str, Path], tmp_path: Path) -> None:
+    export_onnx.export(folders(pipeline, tmp_path), LINEAGE)
+    again = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+    assert again == {path.name: path.read_bytes() for path in pipeline["model"].iterdir()}
+    assert sorted(again) == [
+        "checks.json", "encoding.json", "model.onnx", "model.txt", "model_card.json", "sample.json",
+    ]  # fmt: skip
+
+
+def test_the_card_says_where_the_model_comes_from(pipeline: dict[str, Path]) -> None:
+    card = json.loads((pipeline["model"] / "model_card.json").read_text())
+    assert LINEAGE.items() <= card.items()
+    assert (card["train_month"], card["validate_month"], card["seed"]) == ("2013-01", "2013-02", 13)
+    assert card["parameters"]["num_leaves"] == 31
+    assert card["metrics"]["candidate"]["auc"] > card["metrics"]["baseline"]["auc"]
+    assert card["checks"]["passed"]
+    assert card["export"]["different_labels"] == 0
+    assert card["export"]["rows"] == 23_611
+    checks = json.loads((pipeline["model"] / "checks.json").read_text())
+    assert {check["kind"] for check in checks["checks"]} >= {"distinct", "skew", "correlation"}
+
+
+def test_speed_against_the_native_model_is_in_the_report(pipeline: dict[str, Path]) -> None:
+    speed = json.loads((pipeline["report"] / "export.json").read_text())["speed"]
+    assert [row["rows"] for row in speed] == [1, 1000]
+    assert all(row["native_ms"] > 0 and row["onnx_ms"] > 0 for row in speed)
+    assert sorted(path.name for path in pipeline["report"].iterdir()) == [
+        "checks.json", "evaluation.json", "export.json",
+    ]  # fmt: skip
+
+
+def nudged(model: onnx.ModelProto, attribute: str, factor: float) -> onnx.ModelProto:
+    for node in model.graph.node:
+        for found in node.attribute:
+            if found.name == attribute:
+                found.floats[:] = [value * factor for value in found.floats]
+    return model
+
+
+@pytest.mark.parametrize(
+    ("attribute", "factor", "message"),
+    [
+        ("class_weights", 1.001, r"0 of 23611 labels differ \(want 0\), probabilities differ by up to 0\.0"),
+        ("class_weights", -1.0, r"parity: \d{3,} of 23611 labels differ"),
+        ("nodes_values", 1.0001, "probabilities differ by up to"),
+    ],
+)
+def test_an_export_that_answers_otherwise_is_refused_with_numbers(
+    pipeline: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    attribute: str,
+    factor: float,
+    message: str,
+) -> None:
+    convert: Callable[..., onnx.ModelProto] = export_onnx.convert
+    monkeypatch.setattr(export_onnx, "convert", lambda model: nudged(convert(model), attribute, factor))
+    with pytest.raises(step.StepError, match=message):
+        export_onnx.export(folders(pipeline, tmp_path), LINEAGE)
+    parity = json.loads((tmp_path / "report" / "export.json").read_text())["parity"]
+    assert parity["passed"] is False
+    assert parity["largest_difference"] > parity["tolerance"]
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_missing_input_is_named_without_a_stack_trace(
+    pipeline: dict[str, Path], step_program: Callable[..., Finished], tmp_path: Path
+) -> None:
+    given = vars(folders(pipeline, tmp_path)) | {"checks": tmp_path}
+    arguments = [str(text) for name, folder in given.items() for text in (f"--{name}", folder)]
+    lineage = [text for name, value in LINEAGE.items() for text in (f"--{name.replace('_', '-')}", value)]
+    done = step_program("-m", "ml_jobs.export_onnx", *arguments, *lineage)
+    assert done.code == 1
+    assert done.err == f"error: {tmp_path}/checks.json: no such file; want the output folder of an earlier step\n"
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_missing_model_is_named_without_a_stack_trace(pipeline: dict[str, Path], tmp_path: Path) -> None:
+    given = folders(pipeline, tmp_path)
+    given.trained = tmp_path / "trained"
+    shutil.copytree(pipeline["train.trained"], given.trained)
+    (given.trained / "model.txt").unlink()
+    with pytest.raises(step.StepError, match=r"model\.txt: no such file"):
+        export_onnx.export(given, LINEAGE)
