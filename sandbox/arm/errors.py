@@ -55,5 +55,6 @@ def parent_not_found(kind: str, name: str) -> ArmError:
     return ArmError(
         404,
         "ParentResourceNotFound",
-        f"Failed to perform 'write' on resource(s) of type '{kind}', because the parent resource '{name}' could not be found.",
+        f"Failed to perform 'write' on resource(s) of type '{kind}', because the parent resource '{name}' could not "
+        "be found.",
     )

@@ -57,22 +57,22 @@ ROLES: dict[str, Role] = {
             f"{_BLOB}generateUserDelegationKey/action",
         ),
         data_actions=(f"{_BLOB}containers/blobs/*",),
-    ),  # fmt: skip
+    ),
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": Role(
         "Storage Blob Data Owner",
         (f"{_BLOB}containers/*", f"{_BLOB}generateUserDelegationKey/action"),
         data_actions=(f"{_BLOB}containers/blobs/*",),
-    ),  # fmt: skip
+    ),
     "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": Role(
         "Storage Blob Data Reader",
         (f"{_BLOB}containers/read", f"{_BLOB}generateUserDelegationKey/action"),
         data_actions=(f"{_BLOB}containers/blobs/read",),
-    ),  # fmt: skip
+    ),
     "69566ab7-960f-475b-8e7c-b3118f30c6bd": Role(
         "Storage File Data Privileged Contributor",
         (),
         data_actions=("Microsoft.Storage/storageAccounts/fileServices/*",),
-    ),  # fmt: skip
+    ),
     "00482a5a-887f-4fb3-b363-3b7fe8e74483": Role(
         "Key Vault Administrator",
         ("Microsoft.KeyVault/*/read",),
@@ -82,7 +82,7 @@ ROLES: dict[str, Role] = {
         "Key Vault Secrets Officer",
         ("Microsoft.KeyVault/*/read",),
         data_actions=("Microsoft.KeyVault/vaults/secrets/*",),
-    ),  # fmt: skip
+    ),
     "4633458b-17de-408a-b874-0445c86b69e6": Role(
         "Key Vault Secrets User",
         (),
@@ -90,7 +90,7 @@ ROLES: dict[str, Role] = {
             "Microsoft.KeyVault/vaults/secrets/getSecret/action",
             "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
         ),
-    ),  # fmt: skip
+    ),
     "7f951dda-4ed3-4680-a7ca-43fe172d538d": Role("AcrPull", ("Microsoft.ContainerRegistry/registries/pull/read",)),
     "8311e382-0749-4cb8-b61a-304f252e45ec": Role(
         "AcrPush",
@@ -120,7 +120,7 @@ ROLES: dict[str, Role] = {
             f"{_ML}featurestores/write",
             f"{_ML}featurestores/delete",
         ),
-    ),  # fmt: skip
+    ),
     "e503ece1-11d0-4e8e-8e2c-7a6c3bf38815": Role(
         "AzureML Compute Operator",
         (f"{_ML}computes/*", f"{_ML}notebooks/vm/*"),
@@ -140,7 +140,7 @@ ROLES: dict[str, Role] = {
             "Microsoft.ManagedIdentity/userAssignedIdentities/*/read",
             "Microsoft.ManagedIdentity/userAssignedIdentities/*/assign/action",
         ),
-    ),  # fmt: skip
+    ),
     "73c42c96-874c-492b-b04d-ab87d138a893": Role(
         "Log Analytics Reader", ("*/read", "Microsoft.OperationalInsights/workspaces/analytics/query/action")
     ),
@@ -148,5 +148,5 @@ ROLES: dict[str, Role] = {
         "Monitoring Metrics Publisher",
         ("Microsoft.Insights/Register/Action",),
         data_actions=("Microsoft.Insights/Metrics/Write", "Microsoft.Insights/Telemetry/Write"),
-    ),  # fmt: skip
+    ),
 }
