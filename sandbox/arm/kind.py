@@ -46,11 +46,13 @@ class SoftDelete:
 
     Attributes:
         recover: path in the body whose value `recovered` makes a new PUT bring the old one back.
-        recovered: that value.
+        recovered: that value, as text.
+        purge: query parameter of a DELETE that, being true, does not keep the resource.
     """
 
     recover: str = ""
     recovered: str = ""
+    purge: str = ""
 
 
 class Kind:

@@ -13,7 +13,8 @@ from sandbox.arm.resource import Change, Resource
 
 log = logging.getLogger("sandbox.operations")
 
-_STATE = {"create": "Creating", "update": "Updating", "delete": "Deleting"}
+_STATE = {"create": "Creating", "update": "Updating", "delete": "Deleting", "purge": "Deleting"}
+_GOING = ("delete", "purge")
 
 
 class Operations:
@@ -127,7 +128,7 @@ class Operations:
         if me is None or me.generation != generation:
             return None
         kind = self._azure.registry.need(me.id)
-        if verb == "delete":
+        if verb in _GOING:
             for resource in [*self._azure.under(key), me]:
                 await self._azure.registry.need(resource.id).remove(resource, self._azure)
         elif verb in _STATE:
@@ -156,9 +157,11 @@ class Operations:
         state = "Failed" if error else "Succeeded"
         me = change.get(key)
         if me is None or me.generation != generation:
-            state = "Canceled" if verb != "delete" else state
-        elif verb == "delete" and error is None:
+            state = state if verb in _GOING else "Canceled"
+        elif verb in _GOING and error is None:
             erase_tree(change, me)
+            if verb == "purge":
+                purge(change, me.id.text)
         elif verb in _STATE:
             change.tx.run("UPDATE resources SET state = ? WHERE key = ?", (state, key))
         change.tx.run(
@@ -212,8 +215,8 @@ def erase_tree(change: Change, me: Resource) -> None:
             change.erase(resource)
 
 
-def purge(change: Change, resource_id: str) -> None:
-    """Forget a soft-deleted resource and give its name back."""
+def purge(change: Change, resource_id: str) -> bool:
+    """Forget a soft-deleted resource and give its name back; False when there was none."""
     key = resource_id.lower()
-    change.tx.run("DELETE FROM deleted WHERE key = ?", (key,))
     change.tx.run("DELETE FROM names WHERE key = ?", (key,))
+    return change.tx.run("DELETE FROM deleted WHERE key = ?", (key,)) > 0

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox import clock
@@ -11,7 +12,7 @@ from sandbox.arm.azure import Azure
 from sandbox.arm.errors import ArmError, not_found, parent_not_found
 from sandbox.arm.ids import ResourceId
 from sandbox.arm.kind import Kind
-from sandbox.arm.operations import Operations, erase_tree, state_during
+from sandbox.arm.operations import Operations, erase_tree, purge, state_during
 from sandbox.arm.resource import Change, Resource, View, drop, from_row, look, merge, overlay, place, present
 from sandbox.arm.schema import Schema
 from sandbox.constants import TENANT_ID
@@ -90,16 +91,23 @@ class Verbs:
         return result
 
     async def delete(
-        self, where: ResourceId, caller: str, conditions: dict[str, str] | None = None
+        self,
+        where: ResourceId,
+        caller: str,
+        conditions: dict[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> tuple[bool, str]:
         """Delete with all below; returns whether there was one, and the operation's id or ''."""
         kind = self._azure.registry.need(where)
+        rule = kind.soft_delete
+        purging = rule is not None and (query or {}).get(rule.purge, "").lower() == "true"
+        verb = "purge" if purging else "delete"
 
         def write(change: Change) -> tuple[bool, str]:
             me = change.get(where.text)
             if me is None:
                 _need_group(where, change)
-                return False, ""
+                return purging and purge(change, where.text), ""
             _conditions(me, conditions or {})
             kind.check_delete(me, change)
             log_activity(change, f"{kind.arm_type}/delete", me.id.key, 200)
@@ -107,10 +115,12 @@ class Verbs:
             slow = any(type(each).remove is not Kind.remove for each in kinds)
             if not slow and not (kind.lro and self._operations.pace() != "now"):
                 erase_tree(change, me)
+                if purging:
+                    purge(change, me.id.text)
                 return True, ""
-            me.state = state_during("delete")
+            me.state = state_during(verb)
             change.save(me)
-            return True, self._operations.record(change, me, "delete")
+            return True, self._operations.record(change, me, verb)
 
         existed, operation = await self._azure.change(caller, write)
         if operation:
@@ -152,13 +162,13 @@ def accept(kind: Kind, where: ResourceId, body: Body, old: Resource | None, chan
     _shape(kind, where, body, change.registry.schema, patch=patch)
     if patch and old:
         body = merge(copy.deepcopy(old.body), body)
+    if old is None:
+        old = _admit(kind, Resource(where, body), change)
     new = (
         Resource(old.id, body, generation=old.generation, created=old.created, author=old.author)
         if old
         else Resource(where, body)
     )
-    if old is None:
-        _admit(kind, new, change)
     for path, value in kind.defaults.items():
         if not present(body, path):
             place(body, path, copy.deepcopy(value))
@@ -236,7 +246,8 @@ def _need_group(where: ResourceId, view: View) -> None:
             raise ArmError(404, "ResourceGroupNotFound", f"Resource group '{where.group}' could not be found.")
 
 
-def _admit(kind: Kind, new: Resource, change: Change) -> None:
+def _admit(kind: Kind, new: Resource, change: Change) -> Resource | None:
+    """Let a new resource in; returns what was brought back when it is a soft-deleted one that is recovered."""
     kind.name.check(kind.arm_type, new.name)
     _need_group(new.id, change)
     if new.id.parent and change.get(new.id.parent) is None:
@@ -244,16 +255,17 @@ def _admit(kind: Kind, new: Resource, change: Change) -> None:
     held = change.tx.one("SELECT * FROM deleted WHERE key = ?", (new.id.key,))
     if held and kind.soft_delete:
         rule = kind.soft_delete
-        if rule.recover and look(new.body, rule.recover) == rule.recovered:
+        if rule.recover and str(look(new.body, rule.recover)).lower() == rule.recovered:
             recover(change, held["rows"])
             change.tx.run("DELETE FROM deleted WHERE key = ?", (new.id.key,))
-            return
+            return change.get(new.id.text)
         raise ArmError(
             409, "ConflictError",
             f"A {kind.arm_type} named '{new.name}' exists in deleted state. Recover it"
             + (f" with {rule.recover}='{rule.recovered}'" if rule.recover else "")
             + ", purge it, or take another name.",
         )  # fmt: skip
+    return None
 
 
 def _make_parent(kind: Kind, new: Resource, change: Change) -> None:

@@ -16,6 +16,8 @@ _HOST = "management.azure.com"
 _AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?")
 _POLL_MILLISECONDS = "50"
+# The one type that clients also ask for without its namespace.
+_DEPLOYMENTS = re.compile(r"(?i)^(/subscriptions/[^/]+/resourcegroups/[^/]+)(/deployments/.+)")
 
 
 class ResourceManager(Plane):
@@ -25,7 +27,7 @@ class ResourceManager(Plane):
 
     async def handle(self, request: Request, names: dict[str, str]) -> Response:
         """Identity, api-version, then the verb."""
-        path = request.path.rstrip("/") or "/"
+        path = _DEPLOYMENTS.sub(r"\1/providers/Microsoft.Resources\2", request.path.rstrip("/")) or "/"
         if path == "/metadata/endpoints":
             return json_response([_metadata()])
         caller = self.tokens.read(request.headers.get("authorization"), _AUDIENCES)
@@ -65,7 +67,7 @@ class ResourceManager(Plane):
             return json_response(verbs.show(me, self.azure), status, headers)
         if request.method == "DELETE":
             self._require(caller, where, "delete")
-            existed, operation = await verbs.delete(where, caller.object_id, _conditions(request))
+            existed, operation = await verbs.delete(where, caller.object_id, _conditions(request), request.query)
             if not existed:
                 return Response(204)
             return Response(

@@ -134,7 +134,7 @@ class Version(Kind):
         return {"id": f"{me.id.parent}/labels/default"} if me.name == DEFAULT_VERSION else {}
 
     def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
-        """Those that the view type shows, the newest first unless asked otherwise; none of an asset that is not there."""
+        """Those that the view type shows, the newest first unless asked otherwise; none of an absent asset."""
         view.need(scope.rsplit("/", 2)[0])
         found = [each for each in view.listing(scope, self.arm_type) if shown(each, query)]
         order = (query.get("$orderBy") or query.get("orderBy") or "createdtime desc").lower()

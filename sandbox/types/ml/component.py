@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from sandbox import clock
 from sandbox.arm.kind import Body
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml import asset
 from sandbox.types.ml.asset import ML, Container, Version, stamp
 from sandbox.types.ml.environment import same_environment
+from sandbox.types.ml.registry import storage_of
+from sandbox.types.storage.container import container_id
 
 ANONYMOUS = "azureml_anonymous"
 # What describes a component inside its specification, or where it came from, may change.
@@ -112,3 +115,20 @@ class RegistryComponentVersion(ComponentVersion):
     """``registries/components/versions``."""
 
     arm_type = f"{ML}/registries/components/versions"
+
+    def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
+        """A command that comes without code gets an empty one: a registry's components have a snapshot each."""
+        specification = new.properties.get("componentSpec")
+        if isinstance(specification, dict) and specification.get("type") == "command" and not specification.get("code"):
+            kept = old.get("properties.componentSpec.code") if old else None
+            specification["code"] = kept or _empty_code(change.need(scope_of(new)), change)
+        super().fill(new, old, change)
+
+
+def _empty_code(registry: Resource, change: Change) -> str:
+    name, account = clock.new_id(), storage_of(registry, change)
+    change.make(container_id(account.id.text, name), {"properties": {}})
+    code = f"{registry.id.text}/codes/{name}"
+    change.make(code, {"properties": {}})
+    uri = f"https://{account.name}.blob.core.windows.net/{name}"
+    return asset.registry_id(change.make(f"{code}/versions/1", {"properties": {"codeUri": uri}}))

@@ -14,6 +14,11 @@ from sandbox.types.ml.workspace_storage import grant, make_datastores, revoke
 from sandbox.types.storage.account import key
 
 _KINDS = ("Default", "FeatureStore", "Hub", "Project")
+# Templates send these as text.
+_FLAGS = (
+    "allowPublicAccessWhenBehindVnet", "allowRecoverSoftDeletedWorkspace", "allowRoleAssignmentOnRG",
+    "enableDataIsolation", "hbiWorkspace", "provisionNetworkNow", "softDeleteEnabled", "v1LegacyMode",
+)  # fmt: skip
 _AUTH_MODES = ("accesskey", "identity", "userdelegationsas")
 
 
@@ -30,7 +35,12 @@ class Workspace(Kind):
     system_data = True
     lro = True
     created = 200
-    soft_delete = SoftDelete()
+    soft_delete = SoftDelete("properties.allowRecoverSoftDeletedWorkspace", "true", "forceToPurge")
+    # What azure-ai-ml sends in other API versions' spelling.
+    extra = (
+        *(f"properties.{flag}" for flag in _FLAGS),
+        "properties.existingWorkspaces", "properties.featureStoreSettings", "properties.encryption",
+    )  # fmt: skip
     refs = (
         Ref("properties.storageAccount", "Microsoft.Storage/storageAccounts"),
         Ref("properties.keyVault", "Microsoft.KeyVault/vaults"),
@@ -57,31 +67,33 @@ class Workspace(Kind):
 
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
         """The id is made once and kept; a name to show."""
+        for flag in _FLAGS:
+            if isinstance(value := new.properties.get(flag), str):
+                new.properties[flag] = value.lower() == "true"
         new.properties["workspaceId"] = old["properties.workspaceId"] if old else clock.new_id()
         new.properties.setdefault("friendlyName", new.name)
         new.properties.setdefault("description", "")
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """A kind that Azure knows, and what that kind needs."""
-        if new["kind"] not in _KINDS:
+        if str(new["kind"]).lower() not in (each.lower() for each in _KINDS):
             raise _refuse(new, f"kind is '{new['kind']}': want one of {', '.join(_KINDS)}")
         mode = str(new["properties.systemDatastoresAuthMode"])
         if mode.lower() not in _AUTH_MODES:
             raise _refuse(new, f"systemDatastoresAuthMode is '{mode}': want accessKey, identity or userDelegationSAS")
-        if new["kind"] == "Project":
+        kind = str(new["kind"]).lower()
+        if kind == "project":
             if not new.get("properties.hubResourceId"):
                 raise _refuse(new, "a Project needs hubResourceId")
             return
         missing = [name for name in ("storageAccount", "keyVault") if not new.get(f"properties.{name}")]
-        if missing and new["kind"] != "Hub":
+        if missing and kind != "hub":
             raise _refuse(new, f"it needs {' and '.join(missing)}")
         if users := new.get("identity.userAssignedIdentities"):
             primary = str(new.get("properties.primaryUserAssignedIdentity", "")).lower()
             system = "systemassigned" in str(new["identity.type"]).lower()
             if not system and primary not in {each.lower() for each in users}:
-                raise _refuse(
-                    new, "primaryUserAssignedIdentity must be one of its user-assigned identities"
-                )
+                raise _refuse(new, "primaryUserAssignedIdentity must be one of its user-assigned identities")
 
     def stored(self, new: Resource, old: Resource | None, change: Change) -> None:
         """The datastores that every workspace is born with, and its identity's way to them."""

@@ -1,0 +1,148 @@
+"""Functions that expressions of ARM templates may call. Source: learn.microsoft.com, "ARM template functions"."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sandbox import clock
+from sandbox.arm.errors import ArmError
+from sandbox.constants import TENANT_ID
+
+if TYPE_CHECKING:
+    from sandbox.arm.template_reader import Scope
+
+
+def invalid(message: str) -> ArmError:
+    """400 for a template that cannot be deployed."""
+    return ArmError(400, "InvalidTemplate", f"Deployment template validation failed: {message}.")
+
+
+def _concat(*parts: Any) -> Any:
+    if parts and isinstance(parts[0], list):
+        return [item for part in parts for item in part]
+    return "".join(_text(part) for part in parts)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _resource_id(scope: "Scope", *parts: str) -> str:
+    cut = next(index for index, part in enumerate(parts) if "/" in part)
+    _, _, subscription, _, group = scope.group.split("/")
+    where = [subscription, group][: 2 - cut] + list(parts[:cut])
+    return f"/subscriptions/{where[0]}/resourceGroups/{where[1]}/{provided(parts[cut], parts[cut + 1 :])}"
+
+
+def provided(arm_type: str, names: tuple[str, ...] | list[str]) -> str:
+    """``providers/NAMESPACE/TYPE/NAME...`` of a type and its names."""
+    namespace, *types = arm_type.split("/")
+    if len(types) != len(names):
+        raise invalid(f"{arm_type} needs {len(types)} names, not {len(names)}: {', '.join(names)}")
+    return "/".join(["providers", namespace, *(part for pair in zip(types, names, strict=True) for part in pair)])
+
+
+def _subscription_resource_id(scope: "Scope", *parts: str) -> str:
+    own = scope.group.split("/")[2]
+    subscription, arm_type, *names = parts if "/" not in parts[0] else (own, *parts)
+    return f"/subscriptions/{subscription}/{provided(arm_type, names)}"
+
+
+def _reference(scope: "Scope", name: str, _: str = "", full: str = "") -> Any:
+    me = scope.view.need(name)
+    kind = scope.view.registry.need(me.id)
+    outputs = kind.outputs(me, scope.view)
+    shown = {**me.properties, **outputs.get("properties", {})}
+    return {**me.body, **outputs, "properties": shown} if full.lower() == "full" else shown
+
+
+def _unique(*parts: str) -> str:
+    digest = hashlib.sha256("|".join(parts).encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:13]
+
+
+def _guid(*parts: str) -> str:
+    digits = hashlib.sha256("|".join(parts).encode()).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}"
+
+
+def _union(*parts: Any) -> Any:
+    if isinstance(parts[0], list):
+        return [item for index, part in enumerate(parts) for item in part if all(item not in p for p in parts[:index])]
+    return {key: value for part in parts for key, value in part.items()}
+
+
+def _contains(container: Any, item: Any) -> bool:
+    if isinstance(container, Mapping):
+        return str(item).lower() in (key.lower() for key in container)
+    return item in container
+
+
+def _equals(one: Any, other: Any) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return one.lower() == other.lower()
+    return bool(one == other)
+
+
+def _group(scope: "Scope") -> dict[str, Any]:
+    me = scope.view.need(scope.group)
+    return {"id": me.id.text, "name": me.name, "location": me.get("location"), "tags": me.get("tags", {})}
+
+
+# Those that ask where the template is deployed; they take the scope first.
+SCOPED: dict[str, Callable[..., Any]] = {
+    "parameters": lambda scope, name: scope.parameter(name),
+    "variables": lambda scope, name: scope.evaluate(scope.variables[name]),
+    "resourceid": _resource_id,
+    "subscriptionresourceid": _subscription_resource_id,
+    "reference": _reference,
+    "subscription": lambda scope: {
+        "subscriptionId": scope.group.split("/")[2], "id": "/".join(scope.group.split("/")[:3]),
+        "tenantId": TENANT_ID, "displayName": "Sandbox",
+    },
+    "resourcegroup": _group,
+}  # fmt: skip
+PURE: dict[str, Callable[..., Any]] = {
+    "concat": _concat,
+    "uniquestring": _unique,
+    "guid": _guid,
+    "newguid": lambda: clock.new_id(),
+    "utcnow": lambda _="": clock.timestamp(),
+    "if": lambda condition, one, other: one if condition else other,
+    "equals": _equals,
+    "not": lambda value: not value,
+    "and": lambda *values: all(values),
+    "or": lambda *values: any(values),
+    "empty": lambda value: not value,
+    "json": lambda text: json.loads(text),
+    "array": lambda value: value if isinstance(value, list) else [value],
+    "createarray": lambda *values: list(values),
+    "createobject": lambda *pairs: dict(zip(pairs[::2], pairs[1::2], strict=True)),
+    "coalesce": lambda *values: next((value for value in values if value is not None), None),
+    "contains": _contains,
+    "union": _union,
+    "length": lambda value: len(value),
+    "first": lambda value: value[0],
+    "last": lambda value: value[-1],
+    "take": lambda value, count: value[:count],
+    "skip": lambda value, count: value[count:],
+    "substring": lambda text, start, count=None: text[start:][:count],
+    "replace": lambda text, old, new: text.replace(old, new),
+    "split": lambda text, sign: text.split(sign),
+    "join": lambda values, sign: sign.join(values),
+    "tolower": lambda text: text.lower(),
+    "toupper": lambda text: text.upper(),
+    "trim": lambda text: text.strip(),
+    "startswith": lambda text, start: text.lower().startswith(start.lower()),
+    "endswith": lambda text, end: text.lower().endswith(end.lower()),
+    "string": lambda value: _text(value),
+    "int": lambda value: int(value),
+    "bool": lambda value: str(value).lower() in ("true", "1"),
+    "format": lambda text, *values: re.sub(r"\{(\d+)\}", lambda found: _text(values[int(found[1])]), text),
+    "true": lambda: True,
+    "false": lambda: False,
+    "null": lambda: None,
+}
