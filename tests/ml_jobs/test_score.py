@@ -17,13 +17,13 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
+import yaml
 
 from ml_jobs import features, libraries, prepare
 from tests.ml_jobs.conftest import ROOT
 
 SERVER = ROOT / ".venv-serving" / "bin" / "azmlinfsrv"
-# What a deployment's code consists of; Pulumi.<stack>.yaml lists the same.
-CODE = ("__init__.py", "features.py", "request.py", "request.schema.json", "runtime.py", "score.py", "step.py")
+STACKS = {name: yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())["config"] for name in ("dev", "prod")}
 SAMPLE = (ROOT / "ml_jobs/sample_request.json").read_text()
 START_SECONDS = 60
 
@@ -89,11 +89,11 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The code of a deployment, and nothing else."""
+    """The code of a deployment as the stack lists it, and nothing else."""
     folder = tmp_path_factory.mktemp("scoring")
-    (folder / "ml_jobs").mkdir()
-    for name in CODE:
-        shutil.copy(ROOT / "ml_jobs" / name, folder / "ml_jobs")
+    for name in STACKS["dev"]["mlops:endpoint"]["code"]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
     return folder
 
 
@@ -122,6 +122,10 @@ def _is_up(port: int) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def test_every_stack_deploys_the_same_code() -> None:
+    assert STACKS["prod"]["mlops:endpoint"]["code"] == STACKS["dev"]["mlops:endpoint"]["code"]
 
 
 def test_the_sample_gets_the_answer_kept_with_the_model(server: Server, pipeline: dict[str, Path]) -> None:
