@@ -92,3 +92,12 @@ def keep_secrets(value: Json, like: Json) -> Json:
     if isinstance(value, list) and isinstance(like, list) and len(value) == len(like):
         return [keep_secrets(item, other) for item, other in zip(value, like, strict=True)]
     return value
+
+
+def masked(value: Json) -> Json:
+    """The value with every secret's marker in place and its content gone."""
+    if is_secret(value):
+        return {SIGNATURE: SECRET_SIGNATURE}
+    if isinstance(value, Mapping):
+        return {key: masked(item) for key, item in value.items()}
+    return [masked(item) for item in value] if isinstance(value, list) else value

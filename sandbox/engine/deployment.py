@@ -13,7 +13,7 @@ from sandbox.engine.providers import PREFIX, Providers
 from sandbox.engine.state import Resource
 from sandbox.provider.base import Change, Made, Naming, Provider, ProviderError
 from sandbox.store.migrate import StateError
-from sandbox.values import Props, keep_secrets, secret
+from sandbox.values import Props, keep_secrets, masked, secret
 
 _COUNTED = ("same", "create", "update", "replace", "delete", "read", "refresh", "forget", "recover")
 
@@ -152,7 +152,7 @@ class Deployment:
         if goal.type.startswith(PREFIX):
             self.providers.declare(goal.urn, plan.inputs)
         with self._guard:
-            self.declared.append(Declared(goal.urn, goal.type, plan.inputs))
+            self.declared.append(Declared(goal.urn, goal.type, masked(plan.inputs)))
         if old is None:
             return self._create(goal, None, plan, provider)
         if cleared is not None:

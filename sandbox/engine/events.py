@@ -92,7 +92,10 @@ Emit = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class Declared:
-    """One resource that the program declares, with its checked inputs, as `preview --json` lists it."""
+    """One resource that the program declares, with its checked inputs, as `preview --json` lists it.
+
+    Secrets are marked and not there.
+    """
 
     urn: str
     type: str

@@ -33,6 +33,11 @@ class Providers:
             self._explicit[urn] = inputs
             self._made.pop(urn, None)
 
+    def close(self) -> None:
+        """Let go of every provider's connections."""
+        for provider in self._made.values():
+            provider.close()
+
     def find(self, type_: str, reference: str) -> Provider:
         """The provider of a resource of this type.
 
@@ -85,3 +90,6 @@ class _ProviderResources:
 
     def invoke(self, function: str, args: Props) -> Props:
         raise ProviderError(f"{function}: providers have no functions")
+
+    def close(self) -> None:
+        return

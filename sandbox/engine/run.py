@@ -66,13 +66,13 @@ def run(request: Request, emit: Emit, factories: Mapping[str, Factory] | None = 
     with nullcontext() if preview else hold(request.home, request.stack, request.mode):
         journal = Journal.open(request.home, request.stack, write=not preview)
         good = False
+        providers = Providers(factories, project.of_package)
         try:
-            deployment = Deployment(
-                journal, Providers(factories, project.of_package), emit, preview=preview, naming=project.naming
-            )
+            deployment = Deployment(journal, providers, emit, preview=preview, naming=project.naming)
             _Run(request, project, deployment, emit).do()
             good = not deployment.failed
         finally:
+            providers.close()
             journal.close(good=good)
     outputs = next((each.outputs for each in journal.current.values() if each.type == "pulumi:pulumi:Stack"), {})
     emit(Summary(request.mode, good, dict(deployment.counts), time.monotonic() - started))

@@ -131,6 +131,11 @@ class AzureNative:
             }  # fmt: skip
         return {"value": UNKNOWN}
 
+    def close(self) -> None:
+        """Let go of connections."""
+        if self._client is not None:
+            self._client.close()
+
     def _adopted(self, kind: ResourceType, resource_id: str, outputs: Props) -> Props:
         """Inputs that would have made a resource that is only known by its id."""
         inputs = {name: value for name, value in outputs.items() if name in kind.inputs and name not in kind.parameters}

@@ -141,3 +141,6 @@ class Provider(Protocol):
 
     def invoke(self, function: str, args: Props) -> Props:
         """Call a function, such as ``azure-native:authorization:getClientConfig``."""
+
+    def close(self) -> None:
+        """Let go of connections."""

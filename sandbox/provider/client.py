@@ -1,29 +1,26 @@
 """An ordinary ARM client: signs in, retries, follows long-running operations.
 
-It knows Azure's host names only and finds the sandbox, or a real proxy, by the usual environment variables. One
-kept-alive connection a thread.
+It knows Azure's host names only; how they are reached is the transport's (``transport.py``).
 """
 
 import http.client
 import json
 import os
 import random
-import ssl
 import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sandbox.provider.base import ProviderError
+from sandbox.provider.transport import Answer, Transport
 from sandbox.values import Json
 
 ARM = "management.azure.com"
 LOGIN = "login.microsoftonline.com"
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _ATTEMPTS = 6
-_TIMEOUT_SECONDS = 100
 _LONGEST_WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 _SLOWEST_POLL_SECONDS = 5.0
@@ -63,21 +60,6 @@ class Credential:
         return cls(**found) if all(found.values()) else None
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A response.
-
-    Attributes:
-        status: HTTP status.
-        headers: names in lower case.
-        body: parsed JSON, None when there is none.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: Json
-
-
 class Client:
     """Calls ARM.
 
@@ -89,11 +71,14 @@ class Client:
     def __init__(self, credential: Credential, sleep: Callable[[float], None] = time.sleep) -> None:
         self.credential = credential
         self._sleep = sleep
-        self._local = threading.local()
+        self._transport = Transport()
         self._tokens = threading.Lock()
         self._token = ""
         self._expires = 0.0
-        self._trust: ssl.SSLContext | None = None
+
+    def close(self) -> None:
+        """Let go of every thread's connections."""
+        self._transport.close()
 
     # Verbs
 
@@ -182,17 +167,18 @@ class Client:
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         content = None if body is None else json.dumps(body).encode()
         attempt = 0
+        reached = False
         while True:
             attempt += 1
             headers = {"Authorization": f"Bearer {self.token()}", "Content-Type": "application/json"}
-            sent = False
             try:
-                sent, answer = self._exchange(parts.netloc, method, target, content, headers)
+                answer = self._transport.exchange(parts.netloc, method, target, content, headers)
             except (OSError, http.client.HTTPException) as error:
+                reached |= not isinstance(error, ConnectionRefusedError)
                 if attempt >= _ATTEMPTS:
                     raise ProviderError(
                         f"{parts.hostname} does not answer ({error or type(error).__name__})",
-                        uncertain=sent or method != "GET",
+                        uncertain=reached and method != "GET",
                     ) from error
                 self._sleep(_backoff(attempt))
                 continue
@@ -202,50 +188,6 @@ class Client:
                 return answer
             hint = answer.headers.get("retry-after", "")
             self._sleep(min(float(hint), _LONGEST_WAIT_SECONDS) if hint.isdigit() else _backoff(attempt))
-
-    def _exchange(
-        self, host: str, method: str, target: str, content: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[bool, Answer]:
-        kept = self._local.__dict__.setdefault("connections", {})
-        fresh = host not in kept
-        connection = kept.get(host) or self._connect(host)
-        kept[host] = connection
-        try:
-            connection.request(method, target, body=content, headers=dict(headers))
-            response = connection.getresponse()
-            raw = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            del kept[host]
-            stale = isinstance(error, http.client.RemoteDisconnected | BrokenPipeError | ConnectionResetError)
-            if not fresh and stale:
-                # The other side closed a connection that was not in use: no attempt at all.
-                return self._exchange(host, method, target, content, headers)
-            raise
-        found = {name.lower(): value for name, value in response.getheaders()}
-        try:
-            body = json.loads(raw) if raw else None
-        except ValueError:
-            body = raw.decode("utf-8", "replace")
-        return True, Answer(response.status, found, body)
-
-    def _connect(self, host: str) -> http.client.HTTPConnection:
-        name, _, port = host.partition(":")
-        proxy = _proxy_for(name)
-        context = self._context()
-        if proxy is None:
-            return http.client.HTTPSConnection(name, int(port or 443), timeout=_TIMEOUT_SECONDS, context=context)
-        connection = http.client.HTTPSConnection(
-            proxy.hostname or "", proxy.port or 80, timeout=_TIMEOUT_SECONDS, context=context
-        )
-        connection.set_tunnel(name, int(port or 443))
-        return connection
-
-    def _context(self) -> ssl.SSLContext:
-        if self._trust is None:
-            bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
-            self._trust = ssl.create_default_context(cafile=bundle or None)
-        return self._trust
 
     # Tokens
 
@@ -262,7 +204,7 @@ class Client:
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
-                    _, answer = self._exchange(LOGIN, "POST", target, form, headers)
+                    answer = self._transport.exchange(LOGIN, "POST", target, form, headers)
                 except (OSError, http.client.HTTPException) as error:
                     if attempt == _ATTEMPTS:
                         raise ProviderError(f"{LOGIN} does not answer ({error}): is the sandbox running?") from error
@@ -318,11 +260,3 @@ def _error(body: Json, otherwise: str) -> ProviderError:
 def _backoff(attempt: int) -> float:
     pause: float = min(0.2 * 2 ** (attempt - 1), 10.0)
     return pause * random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries only
-
-
-def _proxy_for(host: str) -> Any:
-    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
-    excluded = (os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "").split(",")
-    if not proxy or any(part and (host == part or host.endswith("." + part.lstrip("."))) for part in excluded):
-        return None
-    return urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")

@@ -93,6 +93,9 @@ class Dynamic:
         """Dynamic providers have no functions."""
         raise ProviderError(f"{function}: dynamic providers have no functions")
 
+    def close(self) -> None:
+        """The program's providers have nothing to let go of."""
+
     def _ask(self, urn: str, verb: str, props: Props, *args: object) -> Any:
         try:
             return getattr(self._provider(plain(props[_PROVIDER])), verb)(*args)

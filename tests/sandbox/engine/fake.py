@@ -137,3 +137,6 @@ class FakeProvider:
 
     def invoke(self, function: str, args: Props) -> Props:
         return {"echo": args, "region": self.config.get("region", "none")}
+
+    def close(self) -> None:
+        return

@@ -231,6 +231,7 @@ def test_secrets_are_secret_in_the_state_and_still_work(stack: Stack) -> None:
     assert stack.cloud.objects["b"] == {"of": "hunter2-1"}
     for path in stack.home.root.rglob("*"):
         assert not path.is_file() or b"hunter2" not in path.read_bytes(), path
+    assert "hunter2" not in str(outcome.declared)
     assert (stack.home.root / "engine.key").stat().st_mode & 0o777 == 0o600
     stack.up()
     assert stack.cloud.log == []
