@@ -6,6 +6,7 @@ from functools import lru_cache
 from sandbox.arm.errors import ArmError
 
 _SUBSCRIPTION = "microsoft.resources/subscriptions"
+_WORDS = {"subscriptions": "subscriptions", "resourcegroups": "resourceGroups", "providers": "providers"}
 _GROUP = "microsoft.resources/resourcegroups"
 
 
@@ -60,6 +61,8 @@ def parse(text: str) -> ResourceId:
     parts = text.strip("/").split("/")
     if not parts or "" in parts:
         raise _invalid(text)
+    # Azure Resource Manager answers these words in its own case, whatever the request had.
+    parts = [_WORDS.get(part.lower(), part) if i % 2 == 0 else part for i, part in enumerate(parts)]
     cut = max((i for i, part in enumerate(parts) if part.lower() == "providers"), default=None)
     text = "/" + "/".join(parts)
     if cut is None:

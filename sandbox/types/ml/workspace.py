@@ -70,6 +70,8 @@ class Workspace(Kind):
         for flag in _FLAGS:
             if isinstance(value := new.properties.get(flag), str):
                 new.properties[flag] = value.lower() == "true"
+        mode = new.properties["systemDatastoresAuthMode"] or "accessKey"
+        new.properties["systemDatastoresAuthMode"] = mode
         new.properties["workspaceId"] = old["properties.workspaceId"] if old else clock.new_id()
         new.properties.setdefault("friendlyName", new.name)
         new.properties.setdefault("description", "")
