@@ -137,12 +137,11 @@ class Client:
         if not url and not where:
             return
         pause = _POLL_SECONDS
-        hint = answer.headers.get("retry-after")
+        polled = answer
         while True:
-            self._sleep(min(float(hint), _LONGEST_WAIT_SECONDS) if hint and hint.isdigit() else pause)
+            self._sleep(_asked_to_wait(polled, pause))
             pause = min(pause * 2, _SLOWEST_POLL_SECONDS)
             polled = self.call("GET", url or where or "")
-            hint = polled.headers.get("retry-after")
             _raise_for(polled, "GET", url or where or "")
             if not url:
                 if polled.status != 202:
@@ -186,8 +185,7 @@ class Client:
                 self._forget_token()
             elif answer.status not in _RETRIED or attempt >= _ATTEMPTS:
                 return answer
-            hint = answer.headers.get("retry-after", "")
-            self._sleep(min(float(hint), _LONGEST_WAIT_SECONDS) if hint.isdigit() else _backoff(attempt))
+            self._sleep(_asked_to_wait(answer, _backoff(attempt)))
 
     # Tokens
 
@@ -255,6 +253,14 @@ def _error(body: Json, otherwise: str) -> ProviderError:
         if isinstance(detail, Mapping):
             message += f"; {detail.get('target') or detail.get('code')}: {detail.get('message')}"
     return ProviderError(message, str(error.get("code") or ""))
+
+
+def _asked_to_wait(answer: Answer, otherwise: float) -> float:
+    """Seconds that the service asks for, in the header that azure-core looks at first and in the common one."""
+    for name, unit in (("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
+        if (hint := answer.headers.get(name, "")).isdigit():
+            return min(float(hint) * unit, _LONGEST_WAIT_SECONDS)
+    return otherwise
 
 
 def _backoff(attempt: int) -> float:

@@ -177,6 +177,7 @@ def _naming(request: Any) -> Naming:
 
 def serve(home: Home) -> None:
     """Serve until the process that started this one is gone."""
+    parent = os.getppid()
     server = grpc.server(ThreadPoolExecutor(_THREADS), options=[("grpc.max_receive_message_length", -1)])
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(
         Servicer(factory(Schema(home.cache), offline=False)), server
@@ -185,7 +186,6 @@ def serve(home: Home) -> None:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    parent = os.getppid()
     never = threading.Event()
     while os.getppid() == parent:
         never.wait(_WATCH_SECONDS)
