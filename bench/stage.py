@@ -17,7 +17,7 @@ from sandbox.home import Home
 
 ROOT = Path(__file__).parent.parent
 _SAMPLE_SECONDS = 0.02
-_CLOUD = ("AZURE_", "ARM_", "SANDBOX_", "PULUMI_")
+_FOREIGN = ("AZURE_", "ARM_", "SANDBOX_", "PULUMI_", "PYTHON")
 
 
 class BenchError(Exception):
@@ -66,8 +66,8 @@ def sandbox_command(*arguments: str) -> list[str]:
 
 
 def bare(home: Path, **extra: str) -> dict[str, str]:
-    """This environment without anything that makes a client local or signs it in."""
-    kept = {name: value for name, value in launch.local_free(dict(os.environ)).items() if not name.startswith(_CLOUD)}
+    """This environment without anything that makes a client local, signs it in or changes Python."""
+    kept = {name: value for name, value in launch.local_free(dict(os.environ)).items() if not name.startswith(_FOREIGN)}
     return {**kept, "PYTHONPATH": str(ROOT), "SANDBOX_HOME": str(home), **extra}
 
 
