@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Some container images set it; every command would then compile what it imports, again and again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up preview down purge status doctor test check bench lock data install
+.PHONY: help up preview down purge status doctor test check docs bench lock data install
 
 help:
 	@echo 'make up        bring the stack up on this machine, train and release what changed (STACK=dev)'
@@ -32,6 +32,7 @@ help:
 	@echo 'make purge     stop everything and remove the data'
 	@echo 'make test      all tests, the whole way from `make up` to an answer included'
 	@echo 'make check     format, lint, types, secrets, docs'
+	@echo 'make docs      write the reference pages, with the evidence of a test run'
 	@echo 'make bench     measure this machine'
 	@echo 'make lock      pin all dependencies again, with hashes'
 
@@ -72,6 +73,10 @@ check: install .venv/.dev
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy --strict .
 	@$(PY) -m pytest -q tests/test_repository.py
+
+docs: install .venv/.dev data
+	@$(PY) -m pytest -q tests/sandbox --evidence docs/reference/evidence.json
+	@$(PY) docs/generate.py
 
 bench: install .venv/.dev data
 	@$(PY) -m bench

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     console = Console(as_json=getattr(options, "json", None) is True)
     code, result, errors = EXIT_FAILED, None, []
     try:
@@ -43,9 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
     return int(code)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Azure on this machine.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m sandbox", description="Azure on this machine.")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def verb(name: str, run: Any, text: str, *, stack: bool = False, as_json: bool = True) -> argparse.ArgumentParser:
         each = verbs.add_parser(name, help=text, description=text)
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     purge = verb("purge", _purge, "stop everything and remove the sandbox's folder")
     purge.add_argument("--yes", action="store_true", help="do not ask")
     verb("restore", _restore, "put the last good copy of the state back")
-    return parser
+    return top
 
 
 def _stack(options: argparse.Namespace, console: Console, home: Home, mode: "Mode") -> tuple[int, Any]:
