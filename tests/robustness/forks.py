@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def _watch(points: Points) -> None:
         return answer
 
     Journal._write = commit  # type: ignore[method-assign]
-    http.client.HTTPConnection.request = request  # type: ignore[assignment,method-assign]
+    http.client.HTTPConnection.request = request  # type: ignore[method-assign]
     http.client.HTTPConnection.getresponse = response  # type: ignore[method-assign]
 
 
@@ -103,9 +104,7 @@ def _leave(asked: dict[str, Any], labels: int) -> None:
         code = _child(asked, labels)
         sys.stdout.flush()
         sys.stderr.flush()
-    except BaseException:
-        import traceback
-
+    except Exception:  # noqa: BLE001 - a crash of the product: the test shows it
         traceback.print_exc()
         sys.stderr.flush()
     finally:
