@@ -14,9 +14,10 @@ from sandbox.arm.template_functions import invalid, provided
 from sandbox.arm.template_reader import Scope
 from sandbox.arm.verbs import accept, log_activity
 
+# What of a resource in a template is not sent; in lower case, as ARM reads it in any.
 _ENVELOPE = frozenset({
-    "type", "apiVersion", "name", "scope", "condition", "dependsOn", "comments", "metadata", "resourceGroup",
-    "subscriptionId", "resources", "copy",
+    "type", "apiversion", "name", "scope", "condition", "dependson", "comments", "metadata", "resourcegroup",
+    "subscriptionid", "resources", "copy",
 })  # fmt: skip
 
 
@@ -152,13 +153,17 @@ def _where(resource: Mapping[str, Any], scope: Scope) -> ids.ResourceId:
 
 def _target(resource: Mapping[str, Any], scope: Scope) -> tuple[ids.ResourceId, Body]:
     """Where a resource goes and what is sent; a nested template keeps its expressions if they are its own."""
-    body = {key: value for key, value in resource.items() if key not in _ENVELOPE}
+    where = _where(resource, scope)
+    body = {key: value for key, value in resource.items() if key.lower() not in _ENVELOPE}
+    known = scope.view.registry.schema.of_arm_type(where.type)
+    if known and "location" not in known.inputs:
+        body.pop("location", None)
     inner = resource.get("properties", {}).get("expressionEvaluationOptions", {}).get("scope", "outer")
     nested = body["properties"].pop("template") if str(inner).lower() == "inner" else None
     evaluated = scope.evaluate(body)
     if nested is not None:
         evaluated["properties"]["template"] = nested
-    return _where(resource, scope), {key: value for key, value in evaluated.items() if value is not None}
+    return where, {key: value for key, value in evaluated.items() if value is not None}
 
 
 async def _write(where: ids.ResourceId, body: Body, caller: str, azure: Azure) -> None:
