@@ -64,8 +64,10 @@ class Access:
         self, name: str, *, parent: pulumi.Resource, role: Role, scope: pulumi.Input[str]
     ) -> pulumi.Resource:
         """Lets the identity that runs the stack act in a role on one resource."""
-        # A person on a laptop, a service principal in a pipeline: Azure finds out which.
-        return self._assign(name, parent, role, self.deployer_id, scope, principal_type=None)
+        # A person on a laptop, a service principal in a pipeline: Azure finds out which. An output of None says
+        # so; a plain None would become "User" in the SDK, and Azure refuses that for a service principal.
+        unsaid = pulumi.Output.from_input(None)
+        return self._assign(name, parent, role, self.deployer_id, scope, principal_type=unsaid)
 
     def _assign(
         self,
@@ -74,7 +76,7 @@ class Access:
         role: Role,
         principal_id: pulumi.Input[str],
         scope: pulumi.Input[str],
-        principal_type: str | None,
+        principal_type: pulumi.Input[str | None],
     ) -> pulumi.Resource:
         return authorization.RoleAssignment(
             name,

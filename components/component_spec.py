@@ -83,10 +83,12 @@ def read(path: Path, kind: str) -> Source:
 
 def command(source: Source, version: str, code_id: pulumi.Output[str], environment_id: pulumi.Output[str]) -> Spec:
     """Returns the specification of a command component."""
-    kept = ("command", "is_deterministic", "resources")
+    kept = ("command", "resources")
     return {
         **_common(source, version),
         **{key: source.fields[key] for key in kept if key in source.fields},
+        # True lets Azure ML take the outputs of an earlier run with the same inputs.
+        "is_deterministic": source.fields.get("is_deterministic", True),
         "code": pulumi.Output.concat("azureml:", code_id),
         "environment": pulumi.Output.concat("azureml:", environment_id),
     }
@@ -96,18 +98,21 @@ def pipeline(source: Source, version: str, component_ids: dict[str, pulumi.Outpu
     """Returns the specification of a pipeline component, its nodes bound to exact component versions."""
     return {
         **_common(source, version),
-        "jobs": {
-            node: {
-                "name": node,
-                "type": "command",
-                "componentId": component_ids[node],
-                "inputs": {key: _node_input(value) for key, value in (job.get("inputs") or {}).items()},
-                "outputs": {key: _node_output(value) for key, value in (job.get("outputs") or {}).items()},
-                "_source": "REMOTE.WORKSPACE.COMPONENT",
-            }
-            for node, job in source.fields["jobs"].items()
-        },
+        "jobs": {node: _node(node, job, component_ids[node]) for node, job in source.fields["jobs"].items()},
     }
+
+
+def _node(name: str, job: dict[str, Any], component_id: pulumi.Output[str]) -> Spec:
+    node: Spec = {
+        "name": name,
+        "type": "command",
+        "componentId": component_id,
+        "inputs": {key: _node_input(value) for key, value in job.get("inputs", {}).items()},
+        "_source": "REMOTE.WORKSPACE.COMPONENT",
+    }
+    if "outputs" in job:
+        node["outputs"] = {key: _node_output(value) for key, value in job["outputs"].items()}
+    return node
 
 
 def _common(source: Source, version: str) -> Spec:
@@ -116,14 +121,15 @@ def _common(source: Source, version: str) -> Spec:
     return {
         **{key: fields[key] for key in kept if key in fields},
         "version": version,
-        "inputs": {key: _port(value) for key, value in (fields.get("inputs") or {}).items()},
-        "outputs": {key: _port(value) for key, value in (fields.get("outputs") or {}).items()},
+        "inputs": {key: _port(value) for key, value in fields.get("inputs", {}).items()},
+        "outputs": {key: _port(value) for key, value in fields.get("outputs", {}).items()},
         "_source": "YAML.COMPONENT",
     }
 
 
 def _port(declared: dict[str, Any]) -> Spec:
-    return {key: str(value) if key in _PORT_TEXTS else value for key, value in declared.items()}
+    text_of = (lambda value: str(float(value))) if declared.get("type") == "number" else str
+    return {key: text_of(value) if key in _PORT_TEXTS else value for key, value in declared.items()}
 
 
 def _node_input(value: Any) -> Spec:

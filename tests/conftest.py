@@ -14,6 +14,7 @@ import yaml
 from pulumi.runtime import rpc
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
+from pulumi.runtime.settings import reset_options
 from pulumi.runtime.stack import Stack
 
 from components.access import Access
@@ -111,6 +112,7 @@ Declare = Callable[..., Declared]
 def run_program(program: Callable[[], Any], stack: str = "test") -> Declared:
     """Runs a program and returns what it registered."""
     recorder = Recorder()
+    reset_options()  # a root resource of its own: the last program's would keep its exports and its children
     pulumi.runtime.set_mocks(recorder.mocks, "mlops", stack, preview=False, monitor=recorder)
 
     def run_and_export() -> Any:

@@ -1,0 +1,41 @@
+"""The key vault: roles instead of policies, and what its deletion leaves behind."""
+
+from typing import Any
+
+import pytest
+
+from components.key_vault import KeyVault, KeyVaultArgs
+from components.place import GroupPlace
+from tests.conftest import TENANT, Declare
+
+KEY = "mlops:azure:KeyVault$azure-native:keyvault:Vault::ml-vault"
+GOOD: dict[str, Any] = {"vault_name": "kv-test", "tenant_id": TENANT, "soft_delete_days": 7, "purge_protection": False}
+
+
+def vault(declare: Declare, place: GroupPlace, **changes: Any) -> dict[str, Any]:
+    args = KeyVaultArgs(place=place, **(GOOD | changes))
+    return declare(lambda: KeyVault("ml", args))[KEY]
+
+
+def test_roles_open_the_vault_and_policies_do_not(declare: Declare, place: GroupPlace) -> None:
+    got = vault(declare, place)
+    assert got["properties"]["enableRbacAuthorization"] is True
+    assert "accessPolicies" not in got["properties"]
+    assert got["properties"]["tenantId"] == TENANT
+    assert (got["vaultName"], got["tags"]) == ("kv-test", place.tags)
+
+
+def test_a_vault_without_purge_protection_does_not_mention_it(declare: Declare, place: GroupPlace) -> None:
+    """Azure refuses an explicit false."""
+    assert "enablePurgeProtection" not in vault(declare, place)["properties"]
+
+
+def test_a_purge_protected_vault_says_so(declare: Declare, place: GroupPlace) -> None:
+    got = vault(declare, place, purge_protection=True, soft_delete_days=90)["properties"]
+    assert (got["enablePurgeProtection"], got["softDeleteRetentionInDays"]) == (True, 90)
+
+
+@pytest.mark.parametrize("days", [0, 6, 91])
+def test_days_that_azure_refuses_are_refused_and_named(place: GroupPlace, days: int) -> None:
+    with pytest.raises(ValueError, match=f"soft_delete_days={days}: want 7 to 90"):
+        KeyVaultArgs(place=place, **(GOOD | {"soft_delete_days": days}))

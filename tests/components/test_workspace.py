@@ -1,0 +1,88 @@
+"""The workspace: built on what it is given, acting as its own identity, opening data by identity."""
+
+import roles
+from components.access import Access
+from components.place import GroupPlace
+from components.workspace import Workspace, WorkspaceArgs
+from tests.conftest import SUBSCRIPTION, Declare, Declared
+
+PREFIX = "mlops:azure:Workspace$azure-native:"
+WORKSPACE = f"{PREFIX}machinelearningservices:Workspace::ml-workspace"
+DATASTORE = f"{PREFIX}machinelearningservices:Datastore::ml-data"
+
+
+def workspace(declare: Declare, place: GroupPlace, access: Access, seen: list[str] | None = None) -> Declared:
+    def program() -> None:
+        made = Workspace(
+            "ml",
+            WorkspaceArgs(
+                place=place,
+                workspace_name="mlw-test",
+                identity_name="id-test",
+                access=access,
+                storage_account_id="/storage",
+                storage_account_name="sttest",
+                data_container="data",
+                key_vault_id="/vault",
+                registry_id="/registry",
+                insights_id="/insights",
+            ),
+        )
+        made.data_store_uri.apply((seen if seen is not None else []).append)
+
+    return declare(program)
+
+
+def test_the_workspace_stands_on_what_it_was_given(declare: Declare, place: GroupPlace, access: Access) -> None:
+    got = workspace(declare, place, access)[WORKSPACE]
+    assert (got["storageAccount"], got["keyVault"]) == ("/storage", "/vault")
+    assert (got["containerRegistry"], got["applicationInsights"]) == ("/registry", "/insights")
+    assert (got["workspaceName"], got["location"], got["tags"]) == ("mlw-test", "westeurope", place.tags)
+    assert got["v1LegacyMode"] is False
+
+
+def test_the_workspace_acts_as_its_own_identity(declare: Declare, place: GroupPlace, access: Access) -> None:
+    got = workspace(declare, place, access)[WORKSPACE]
+    assert got["identity"] == {"type": "UserAssigned", "userAssignedIdentities": ["ml-identity-id"]}
+    assert got["primaryUserAssignedIdentity"] == "ml-identity-id"
+
+
+def test_data_is_opened_by_identity_and_never_by_key(declare: Declare, place: GroupPlace, access: Access) -> None:
+    declared = workspace(declare, place, access)
+    assert declared[WORKSPACE]["systemDatastoresAuthMode"] == "Identity"
+    got = declared[DATASTORE]["properties"]
+    assert got["credentials"] == {"credentialsType": "None"}
+    assert got["serviceDataAccessAuthIdentity"] == "WorkspaceUserAssignedIdentity"
+    assert (got["datastoreType"], got["accountName"], got["containerName"]) == ("AzureBlob", "sttest", "data")
+
+
+def test_the_identity_may_use_what_the_workspace_is_built_on(
+    declare: Declare, place: GroupPlace, access: Access
+) -> None:
+    declared = workspace(declare, place, access)
+    granted = {
+        (inputs["roleDefinitionId"].rpartition("/")[2], inputs["scope"])
+        for urn, inputs in declared.inputs.items()
+        if "RoleAssignment" in urn and inputs["principalId"] == "ml-identity-principal"
+    }
+    assert granted == {
+        (roles.CONTRIBUTOR.guid, "/storage"),
+        (roles.STORAGE_BLOB_DATA_CONTRIBUTOR.guid, "/storage"),
+        (roles.CONTRIBUTOR.guid, "/vault"),
+        (roles.KEY_VAULT_ADMINISTRATOR.guid, "/vault"),
+        (roles.CONTRIBUTOR.guid, "/registry"),
+        (roles.CONTRIBUTOR.guid, "/insights"),
+    }
+
+
+def test_the_workspace_waits_for_the_roles_of_its_identity(declare: Declare, place: GroupPlace, access: Access) -> None:
+    waits_for = workspace(declare, place, access).options[WORKSPACE].dependencies
+    assert len([urn for urn in waits_for if "RoleAssignment" in urn]) == 6
+
+
+def test_the_datastore_has_an_address_for_data_assets(declare: Declare, place: GroupPlace, access: Access) -> None:
+    seen: list[str] = []
+    workspace(declare, place, access, seen)
+    assert seen == [
+        f"azureml://subscriptions/{SUBSCRIPTION}/resourcegroups/rg/workspaces/mlw-test/datastores/data/paths/"
+    ]
