@@ -8,13 +8,17 @@ import asyncio
 import os
 import shutil
 import sqlite3
-import subprocess
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from sandbox.work.process import StartError
 from sandbox.work.runtimes import Runtime
+
+if TYPE_CHECKING:
+    from sandbox.work.workshop import Workshop
 
 _NEEDS = ("mlflow-skinny", "sqlalchemy", "alembic")
 _MAKE = (
@@ -38,32 +42,66 @@ class Tracking:
     """The MLflow files of a sandbox.
 
     Args:
-        folder: where they are.
+        shop: runs what makes the empty file.
+        folder: where the files are.
         cache: where the empty one is kept.
     """
 
-    def __init__(self, folder: Path, cache: Path) -> None:
+    def __init__(self, shop: "Workshop", folder: Path, cache: Path) -> None:
+        self._shop = shop
         self._folder = folder
         self._cache = cache
         self._making = asyncio.Lock()
+        self._warming: asyncio.Task[Path] | None = None
 
     def file(self, workspace: str) -> Path:
         """The file of a workspace, by the workspace's id."""
         return self._folder / f"mlflow-{workspace}.db"
 
+    def warm(self) -> None:
+        """Make the empty file now, in the background: that takes some seconds which the first job need not wait."""
+        runtime = next((each for each in self._shop.runtimes.all if _has_mlflow(each)), None)
+        if runtime is not None and self._warming is None:
+            self._warming = asyncio.get_running_loop().create_task(self._empty(runtime))
+
+    async def stop(self) -> None:
+        """Give the making up."""
+        if self._warming:
+            self._warming.cancel()
+            await asyncio.gather(self._warming, return_exceptions=True)
+
     async def prepare(self, workspace: str, runtime: Runtime) -> bool:
         """Make the file of a workspace; False when the runtime has no MLflow that can use one."""
-        installed = runtime.distributions
-        if any(name not in installed for name in _NEEDS):
+        if not _has_mlflow(runtime):
             return False
-        empty = self._cache / f"mlflow-{installed['mlflow-skinny']}.db"
-        async with self._making:
-            if not empty.exists():
-                await asyncio.to_thread(_make_empty, empty, runtime)
-            if not self.file(workspace).exists():
-                self._folder.mkdir(parents=True, exist_ok=True)
-                await asyncio.to_thread(_copy, empty, self.file(workspace))
+        if not self.file(workspace).exists():
+            empty = await self._empty(runtime)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            await asyncio.to_thread(_copy, empty, self.file(workspace))
         return True
+
+    async def _empty(self, runtime: Runtime) -> Path:
+        """The file with no rows that MLflow makes; made once for each version of it.
+
+        Raises:
+            StartError: MLflow could not make it.
+        """
+        empty = self._cache / f"mlflow-{runtime.distributions[_NEEDS[0]]}.db"
+        async with self._making:
+            if empty.exists():
+                return empty
+            folder = self._shop.folder("tracking", empty.name)
+            folder.mkdir(parents=True, exist_ok=True)
+            part = folder / "empty.db"
+            part.unlink(missing_ok=True)
+            making = await self._shop.run(
+                folder, [str(runtime.python), "-c", _MAKE, str(part), str(folder)],
+                self._shop.environment(runtime, folder), folder, folder / "log.txt",
+            )  # fmt: skip
+            if (await making.wait()).code != 0:
+                raise StartError(f"MLflow could not make its tables; see {folder / 'log.txt'}")
+            await asyncio.to_thread(_copy, part, empty)
+        return empty
 
     def begin(self, workspace: str, experiment: str, run: str, artifacts: Path, parent: str = "") -> None:
         """Put a run there as running, so that MLflow finds it when the job starts."""
@@ -111,19 +149,12 @@ class Tracking:
         return sqlite3.connect(self.file(workspace), timeout=30)
 
 
-def _make_empty(path: Path, runtime: Runtime) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = subprocess.run(
-        [str(runtime.python), "-c", _MAKE, str(part), str(path.parent)], text=True, capture_output=True, check=False,
-        env={"PATH": os.environ.get("PATH", ""), "MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(path.parent)},
-    )  # fmt: skip
-    if made.returncode:
-        raise RuntimeError(f"MLflow could not make its tables in {part}:\n{made.stderr[-2000:]}")
-    part.replace(path)
+def _has_mlflow(runtime: Runtime) -> bool:
+    installed = runtime.distributions
+    return all(name in installed for name in _NEEDS)
 
 
 def _copy(source: Path, target: Path) -> None:
-    part = target.with_suffix(".part")
+    part = target.with_suffix(f".{os.getpid()}.part")
     shutil.copyfile(source, part)
     part.replace(target)

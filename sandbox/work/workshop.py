@@ -37,7 +37,7 @@ class Workshop:
         self._returning: dict[str, asyncio.Task[None]] = {}
         self.runtimes = Runtimes(azure.home.root)
         self.jobs = Jobs()
-        self.tracking = Tracking(azure.home.root / "mlflow", azure.home.cache)
+        self.tracking = Tracking(self, azure.home.root / "mlflow", azure.home.cache)
         self.scoring = Scoring(self)
 
     def folder(self, area: str, key: str) -> Path:
@@ -109,5 +109,6 @@ class Workshop:
             task.cancel()
         await self.jobs.stop()
         await self.scoring.stop()
+        await self.tracking.stop()
         await asyncio.gather(*(each.stop() for each in self._processes.values() if each.running))
         await asyncio.to_thread(process.clear, self._home.work)

@@ -67,7 +67,7 @@ class Sandbox:
         if url.startswith("/"):
             url = f"https://management.azure.com{url}"
             url += ("&" if "?" in url else "?") + "api-version=2025-12-01" if "api-version=" not in url else ""
-        content = None if body is None else json.dumps(body).encode()
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         sent = {"Content-Type": "application/json", **(headers or {})}
         token = self.token() if token is None else token
         if token:
@@ -99,6 +99,10 @@ class Sandbox:
         """Stop the gateway in order and start it again on the same state."""
         self.close()
         launch.stop(self.home)
+        self.server, _ = launch.ensure(self.home)
+
+    def start(self) -> None:
+        """Start the gateway again after a kill; what it left running is still there."""
         self.server, _ = launch.ensure(self.home)
 
     def kill(self) -> None:

@@ -36,7 +36,7 @@ class Job(Kind):
     system_data = True
     refs = (Ref("properties.computeId", f"{ML}/workspaces/computes"),)
     hidden = ("run",)
-    extra = ("properties.parentJobName",)
+    extra = ("properties.parentJobName", "properties.outputs")
     defaults = {"properties.experimentName": "Default", "properties.isArchived": False}
     differs = {
         "properties.jobType": f"{', '.join(_KEPT)} jobs are kept and fail when they would run",

@@ -104,6 +104,10 @@ class Workspace(Kind):
         if new.get("identity.principalId") != (old.get("identity.principalId") if old else None):
             grant(new, change)
 
+    async def apply(self, me: Resource, azure: Azure) -> None:
+        """Make ready what its first job would wait for."""
+        azure.work.tracking.warm()
+
     def removed(self, me: Resource, change: Change) -> None:
         """Its identity's roles go; data stays in the storage account."""
         revoke(me, change)
