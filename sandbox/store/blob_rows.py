@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -136,6 +137,15 @@ def replace(
          blob.modified, json.dumps(blocks), blob.body),
     )  # fmt: skip
     return blob
+
+
+def behind(prefix: str) -> str | bytes:
+    """The first text that sorts behind every name that begins with `prefix`; without one, a value behind all text."""
+    for cut in range(len(prefix) - 1, -1, -1):
+        if (code := ord(prefix[cut])) < sys.maxunicode:
+            # Surrogates are no characters: what follows the last one before them is the first one after.
+            return prefix[:cut] + chr(0xE000 if code == 0xD7FF else code + 1)
+    return b""  # SQLite sorts every text before every blob
 
 
 def discard_blocks(tx: Tx, account: str, container: str, name: str) -> None:

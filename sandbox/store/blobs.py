@@ -17,6 +17,7 @@ from sandbox.store.blob_rows import (
     BlobError,
     Check,
     Container,
+    behind,
     discard_blocks,
     find,
     find_container,
@@ -29,10 +30,9 @@ from sandbox.store.blob_rows import (
 from sandbox.store.bodies import Bodies, Body, Part
 from sandbox.store.db import DiskFullError, Store, Tx
 
-__all__ = ["Blob", "BlobError", "Blobs", "Container", "Page"]
+__all__ = ["Blob", "BlobError", "Blobs", "Container", "Content", "Page"]
 
 Content = bytes | Path | AsyncIterable[bytes]
-_LAST = "\U0010ffff"  # sorts behind every character of a name
 _SWEEP_SECONDS = 2.0
 
 
@@ -82,7 +82,7 @@ class Blobs:
         """Containers of an account by name."""
         rows = self._store.all(
             "SELECT * FROM containers WHERE account = ? AND name >= ? AND name < ? ORDER BY name",
-            (account, prefix, prefix + _LAST),
+            (account, prefix, behind(prefix)),
         )
         return [to_container(row) for row in rows]
 
@@ -135,7 +135,8 @@ class Blobs:
         need_container(self._store, account, container)
         blobs: list[Blob] = []
         prefixes: list[str] = []
-        here, end = max(prefix, marker), prefix + _LAST
+        here: str | bytes = max(prefix, marker)
+        end = behind(prefix)
         while True:
             room = limit - len(blobs) - len(prefixes)
             rows = self._store.all(
@@ -150,7 +151,7 @@ class Blobs:
                 if cut >= 0:
                     folded = row["name"][: cut + len(delimiter)]
                     prefixes.append(folded)
-                    here = folded + _LAST  # go on behind everything that was folded
+                    here = behind(folded)
                     break
                 blobs.append(to_blob(row))
             else:

@@ -97,13 +97,13 @@ class Bodies:
             DiskFullError: with the folder and the bytes that it wanted.
         """
         size = sum(part.size for part in parts)
+        if size > IN_ROW and len(parts) == 1 and parts[0].start is None:
+            return Body(size, "", None, parts[0].file)
         # Opened here and now: the blocks may be replaced while their content is copied.
         opened = [self.read(part.body, part.file, part.start or 0, part.size) for part in parts]
         content = (piece for pieces in opened for piece in pieces)
         if size <= IN_ROW:
             return Body(size, "", b"".join(content), None)
-        if len(parts) == 1 and parts[0].start is None:
-            return Body(size, "", None, parts[0].file)
         name = clock.new_hex(32)
         await asyncio.to_thread(self._write, name, content, size)
         return Body(size, "", None, name)
