@@ -15,6 +15,7 @@ _VAULT = "Microsoft.KeyVault/vaults/{vaultName}"
 _PATHS: dict[str, dict[str, str]] = {
     "resources": {
         "ResourceGroup": GROUP,
+        "Deployment": "Microsoft.Resources/deployments/{deploymentName}",
     },
     "authorization": {
         "RoleAssignment": "/{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",

@@ -47,9 +47,9 @@ class Deployment(Kind):
                 raise invalid(f"resource '{resource.get('name')}' has copy, which the sandbox does not expand")
 
     def outputs(self, me: Resource, view: View) -> Body:
-        """When, and what it made."""
+        """What it made."""
         made = [{"id": each} for each in me.get("deployed", [])]
-        return {"properties": {"timestamp": me.modified, "duration": "PT1S", "outputResources": made}}
+        return {"properties": {"duration": "PT1S", "outputResources": made}}
 
     async def apply(self, me: Resource, azure: Azure) -> None:
         """Write each resource on behalf of whoever asked, then evaluate the outputs."""
@@ -80,11 +80,11 @@ class Deployment(Kind):
         try:
             await azure.change("", lambda change: _rehearse(wanted, scope, change))
         except _Rehearsed:
-            return {
-                "id": me.id.text,
-                "name": me.name,
-                "properties": {"provisioningState": "Succeeded", "mode": "Incremental"},
-            }
+            return {"id": me.id.text, "name": me.name, "properties": {"provisioningState": "Succeeded"}}
+        except Refusal as refusal:
+            message = "The template deployment failed with errors: see details."
+            details = [{"code": refusal.code, "message": refusal.message, "target": "properties"}]
+            return {"error": {"code": "InvalidTemplateDeployment", "message": message, "details": details}}
         raise AssertionError("a rehearsal always ends by undoing itself")
 
 
@@ -94,6 +94,11 @@ class Operation(Kind):
     arm_type = "Microsoft.Resources/deployments/operations"
     level = "enforced"
     provisioning = False
+    made_by_azure = True
+
+    def check(self, new: Resource, old: Resource | None, view: View) -> None:
+        """Never written by a client."""
+        raise Refusal(405, "MethodNotAllowed", "A deployment's operations are made by the deployment.")
 
     def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
         """What the deployment has made so far."""

@@ -89,6 +89,31 @@ def assets(owner_type: str, owner: str) -> dict[str, Sample]:
 
 SAMPLES: dict[str, Sample] = {
     "Microsoft.Resources/resourceGroups": Sample(GROUP, {"location": "westeurope", "tags": {"team": "ml"}}),
+    "Microsoft.Resources/deployments": Sample(
+        f"{GROUP}/providers/Microsoft.Resources/deployments/contract",
+        {
+            "tags": {"team": "ml"},
+            "properties": {
+                "mode": "Incremental",
+                "parameters": {"name": {"value": "contract"}},
+                "template": {
+                    "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+                    "contentVersion": "1.0.0.0",
+                    "parameters": {"name": {"type": "string"}},
+                    "resources": [
+                        {
+                            "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
+                            "apiVersion": "2024-11-30",
+                            "name": "[concat(parameters('name'), '-deployed')]",
+                            "location": "[resourceGroup().location]",
+                        }
+                    ],
+                },
+            },
+        },
+        ("Microsoft.Resources/resourceGroups",),
+        ("properties.template",),
+    ),
     "Microsoft.ManagedIdentity/userAssignedIdentities": Sample(
         IDENTITY, {"location": "westeurope", "tags": {"team": "ml"}}, ("Microsoft.Resources/resourceGroups",)
     ),
