@@ -4,6 +4,7 @@
 # environment is newer than its lock file when what is installed is what is locked.
 
 STACK ?= dev
+RELEASE ?= ops/flight-delay.yaml
 PYTHON ?= python3.11
 
 SHELL := /bin/bash
@@ -41,7 +42,8 @@ up: install data
 	@$(PY) -m ops.stack_file --base Pulumi.$(STACK).yaml --config-file $(CONFIG)
 	@$(SANDBOX_UP)
 	@environment="$$($(PY) -m sandbox env)"; eval "$$environment"; \
-	$(PY) -m ops.release --outputs $(OUTPUTS) --config-file $(CONFIG) --apply '$(SANDBOX_UP)'
+	$(PY) -m ops.release --outputs $(OUTPUTS) --config-file $(CONFIG) --release-file $(RELEASE) \
+		--apply '$(SANDBOX_UP)'
 	@echo
 	@$(PY) -m sandbox status --stack $(STACK)
 	@echo
@@ -72,7 +74,7 @@ check: install .venv/.dev
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy --strict .
-	@$(PY) -m pytest -q tests/test_repository.py
+	@$(PY) -m pytest -q tests/test_secrets.py tests/test_docs.py tests/test_rooms.py
 
 docs: install .venv/.dev data
 	@$(PY) -m pytest -q tests/sandbox --evidence docs/reference/evidence.json
