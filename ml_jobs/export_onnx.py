@@ -118,6 +118,8 @@ def convert(model: "lightgbm.Booster") -> "onnx.ModelProto":
     shape = next(output for output in exported.graph.output if output.name == runtime.LABEL).type.tensor_type.shape
     shape.dim[0].ClearField("dim_value")
     shape.dim[0].dim_param = "N"
+    # It also lists the operator sets in the order of a Python set, which differs between processes.
+    exported.opset_import.sort(key=lambda opset: opset.domain)
     return exported
 
 

@@ -67,7 +67,7 @@ def step_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Fini
 
     def run(*arguments: str | Path, **environment: str) -> Finished:
         command = [sys.executable, *map(str, arguments)]
-        settings = {"PATH": "/usr/bin:/bin", **environment}
+        settings = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": "0", **environment}
         done = subprocess.run(command, cwd=code, env=settings, capture_output=True, text=True, timeout=60, check=False)
         return Finished(code=done.returncode, out=done.stdout, err=done.stderr)
 

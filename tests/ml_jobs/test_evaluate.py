@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 
@@ -90,15 +89,6 @@ def test_a_model_that_learned_noise_stops_the_pipeline_with_numbers(
     report: dict[str, Any] = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert report["metrics"]["candidate"]["auc"] < 0.6
     assert f"FAILED: auc against baseline: {report['metrics']['candidate']['auc']}, want above 0.63" in done.out
-
-
-def test_flights_without_a_label_take_no_part(pipeline: dict[str, Path], tmp_path: Path) -> None:
-    shutil.copytree(pipeline["prepare.prepared"], tmp_path, dirs_exist_ok=True)
-    with duckdb.connect() as connection:
-        rows = connection.read_parquet(str(pipeline["prepare.prepared"] / "validate.parquet"))
-        rows.filter("late IS NOT NULL").write_parquet(str(tmp_path / "validate.parquet"))
-    without = evaluate.evaluate(tmp_path, pipeline["train.trained"], None)
-    assert without == json.loads((pipeline["evaluate.evaluation"] / "evaluation.json").read_text())
 
 
 def test_a_champion_without_a_model_is_refused(pipeline: dict[str, Path], tmp_path: Path) -> None:

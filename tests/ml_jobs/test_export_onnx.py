@@ -30,6 +30,17 @@ def folders(pipeline: dict[str, Path], tmp_path: Path) -> Namespace:
     )
 
 
+def arguments(given: Namespace) -> list[str]:
+    paths = [str(text) for name, folder in vars(given).items() for text in (f"--{name}", folder)]
+    lineage = [text for name, value in LINEAGE.items() for text in (f"--{name.replace('_', '-')}", value)]
+    return ["-m", "ml_jobs.export_onnx", *paths, *lineage]
+
+
+@pytest.fixture(autouse=True)
+def short_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_onnx, "_MEASURE_SECONDS", 0.01)
+
+
 @pytest.fixture(scope="module")
 def matrix(pipeline: dict[str, Path]) -> features.Matrix:
     """Every held-out flight."""
@@ -82,8 +93,12 @@ def test_any_batch_is_scored_without_a_warning(pipeline: dict[str, Path]) -> Non
     assert done.stderr == ""
 
 
-def test_the_same_model_is_exported_to_the_same_bytes(pipeline: dict[str, Path], tmp_path: Path) -> None:
-    export_onnx.export(folders(pipeline, tmp_path), LINEAGE)
+def test_the_same_model_is_exported_to_the_same_bytes(
+    pipeline: dict[str, Path], step_program: Callable[..., Finished], tmp_path: Path
+) -> None:
+    """In a process of its own with another hash seed: the whole folder, card and sample included."""
+    done = step_program(*arguments(folders(pipeline, tmp_path)), PYTHONHASHSEED="1", OMP_NUM_THREADS="1")
+    assert done.code == 0, done.err
     again = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
     assert again == {path.name: path.read_bytes() for path in pipeline["model"].iterdir()}
     assert sorted(again) == [
@@ -150,10 +165,9 @@ def test_an_export_that_answers_otherwise_is_refused_with_numbers(
 def test_a_missing_input_is_named_without_a_stack_trace(
     pipeline: dict[str, Path], step_program: Callable[..., Finished], tmp_path: Path
 ) -> None:
-    given = vars(folders(pipeline, tmp_path)) | {"checks": tmp_path}
-    arguments = [str(text) for name, folder in given.items() for text in (f"--{name}", folder)]
-    lineage = [text for name, value in LINEAGE.items() for text in (f"--{name.replace('_', '-')}", value)]
-    done = step_program("-m", "ml_jobs.export_onnx", *arguments, *lineage)
+    given = folders(pipeline, tmp_path)
+    given.checks = tmp_path
+    done = step_program(*arguments(given))
     assert done.code == 1
     assert done.err == f"error: {tmp_path}/checks.json: no such file; want the output folder of an earlier step\n"
     assert not (tmp_path / "model").exists()
