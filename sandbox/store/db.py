@@ -18,7 +18,7 @@ T = TypeVar("T")
 Params = Sequence[object]
 _Wanted = tuple[Callable[["Tx"], object], asyncio.Future[object]]
 # SQLite reports a full disk as such, and a limit on a file's size as a failed write.
-_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
 class DiskFullError(Exception):
@@ -165,7 +165,7 @@ class Store(Reader):
 
     def _told(self, failure: Exception, transactions: list[Tx]) -> Exception:
         """A full disk by its name, with what was to be written; any other failure as it is."""
-        if isinstance(failure, sqlite3.OperationalError) and failure.sqlite_errorcode & 0xFF in _FULL:
+        if isinstance(failure, sqlite3.OperationalError) and failure.sqlite_errorcode in _FULL:
             return DiskFullError(self.path, sum(_size(params) for tx in transactions for params in tx.written))
         return failure
 
