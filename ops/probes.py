@@ -2,14 +2,31 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ops.command import OpsError
 from ops.gate import Budget, Probe, Verdict, judge
 from ops.scoring import Scorer
 from ops.submit import OUTPUT
-from ops.workspace import Workspace
+from ops.workspace import EndpointView, ModelVersion
 
 SAMPLE = "sample.json"
+
+
+class Source(Protocol):
+    """What a gate needs from a workspace."""
+
+    def endpoint(self, name: str) -> EndpointView:  # noqa: D102 - see Workspace
+        ...
+
+    def endpoint_secret(self, name: str) -> str:  # noqa: D102 - see Workspace
+        ...
+
+    def models(self, name: str) -> list[ModelVersion]:  # noqa: D102 - see Workspace
+        ...
+
+    def output_file(self, run: str, output: str, file: str) -> bytes | None:  # noqa: D102 - see Workspace
+        ...
 
 
 @dataclass
@@ -26,7 +43,7 @@ class ModelGate:
         OpsError: the model behind the deployment was not registered by a release, or its run kept no sample.
     """
 
-    workspace: Workspace
+    workspace: Source
     endpoint: str
     deployment: str
     budget: Budget

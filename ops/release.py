@@ -14,23 +14,28 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from ops import command
 from ops.command import OpsError, UsageError
 from ops.endpoint import card
 from ops.gate import Budget
-from ops.probes import ModelGate
+from ops.probes import ModelGate, Source
 from ops.promote import promote
-from ops.register import find, register
+from ops.register import Models, find, register
 from ops.release_file import DEFAULT, Commit, ReleaseFile
 from ops.report import Report
-from ops.rollout import Rollout, show
+from ops.rollout import Endpoint, Rollout, show
 from ops.scoring import Scorer
 from ops.smoke import picture, smoke
 from ops.stack import Stack
 from ops.stack_file import Deployment, StackFile
-from ops.submit import follow, submit
+from ops.submit import Jobs, follow, submit
 from ops.workspace import ModelVersion, Workspace
+
+
+class Cloud(Jobs, Models, Endpoint, Source, Protocol):
+    """What a release needs from a workspace: what its steps need."""
 
 
 @dataclass(kw_only=True)
@@ -55,7 +60,7 @@ class Release:
     apply: list[str]
     reason: str
     report: Report
-    workspace: Workspace
+    workspace: Cloud
     outputs: Path
     quiet: bool
 

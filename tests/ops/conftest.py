@@ -94,6 +94,9 @@ class FakeWorkspace:
             shift=self.shift,
         )
 
+    def endpoint_secret(self, name: str) -> str:
+        return "key"
+
     def set_traffic(self, name: str, traffic: dict[str, int], shift: Shift | None) -> None:
         assert set(traffic) <= set(self.deployments), "Azure refuses traffic to a deployment that does not exist"
         assert sum(traffic.values()) in (0, 100), "Azure refuses weights that do not sum to 0 or 100"
