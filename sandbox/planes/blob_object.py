@@ -204,9 +204,9 @@ async def _body(target: Target) -> Body:
     for name in ("x-ms-content-crc64", "x-ms-structured-body"):
         if name in target.request.headers:
             raise ArmError(400, "UnsupportedHeader", f"{name} is not in the sandbox; it checks Content-MD5.")
-    length = int(target.request.headers.get("content-length") or IN_ROW + 1)
+    length = int(target.request.headers.get("content-length") or 0)
     bodies = target.blobs.bodies
-    body = await bodies.keep(await target.request.body() if length <= IN_ROW else target.request.stream())
+    body = await bodies.keep(await target.request.body() if 0 < length <= IN_ROW else target.request.stream(), length)
     sent = target.request.headers.get("content-md5")
     if sent and sent != body.md5:
         bodies.discard(body)

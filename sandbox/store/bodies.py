@@ -68,8 +68,8 @@ class Bodies:
             return None
         return Body(len(content), _md5(hashlib.md5(content, usedforsecurity=False)), content, None)
 
-    async def keep(self, content: bytes | Path | AsyncIterable[bytes]) -> Body:
-        """Bring a content to disk, unless it is small.
+    async def keep(self, content: bytes | Path | AsyncIterable[bytes], expected: int = 0) -> Body:
+        """Bring a content to disk, unless it is small; `expected` is how many bytes a stream is said to have.
 
         Raises:
             DiskFullError: with the folder and the bytes that it wanted.
@@ -77,14 +77,14 @@ class Bodies:
         if isinstance(content, bytes):
             if found := self.small(content):
                 return found
-            return await self._spill(_iterate([content]), b"")
+            return await self._spill(_iterate([content]), b"", expected)
         pieces = _pieces(content) if isinstance(content, Path) else content
         head = bytearray()
         stream = aiter(pieces)
         async for piece in stream:
             head += piece
             if len(head) > IN_ROW:
-                return await self._spill(stream, bytes(head))
+                return await self._spill(stream, bytes(head), expected)
         found = self.small(bytes(head))
         if found is None:
             raise AssertionError("a content that ended below the limit is small")
@@ -134,7 +134,7 @@ class Bodies:
             if path.name not in kept:
                 path.unlink()
 
-    async def _spill(self, rest: AsyncIterable[bytes], head: bytes) -> Body:
+    async def _spill(self, rest: AsyncIterable[bytes], head: bytes, expected: int) -> Body:
         name, size, digest = clock.new_hex(32), 0, hashlib.md5(usedforsecurity=False)
         path = self.folder / name
         try:
@@ -148,7 +148,7 @@ class Bodies:
             await asyncio.to_thread(_sync_folder, self.folder)
         except BaseException as error:
             path.unlink(missing_ok=True)
-            raise _full(error, path, size) from error
+            raise _full(error, path, max(size, expected)) from error
         return Body(size, _md5(digest), None, name)
 
     def _write(self, name: str, content: Iterator[bytes], size: int) -> None:
