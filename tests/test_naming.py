@@ -132,6 +132,11 @@ def test_caches_and_dotfiles_do_not_count(tmp_path: Path) -> None:
     assert naming.content(used) == naming.content(clean)
 
 
+def test_the_order_in_which_files_are_found_does_not_count(tmp_path: Path) -> None:
+    root = folder(tmp_path, {"a.py": "a", "b.py": "b"})
+    assert naming.content(root, ("b.py", "a.py")) == naming.content(root, ("a.py", "b.py"))
+
+
 def test_only_included_files_count(tmp_path: Path) -> None:
     root = folder(tmp_path, {"ml_jobs/score.py": "s", "ml_jobs/train.py": "t"})
     assert [name for name, _ in naming.content(root, ("ml_jobs/score.py",)).files] == ["ml_jobs/score.py"]

@@ -112,6 +112,21 @@ def test_two_stacks_share_no_physical_name(project: Path) -> None:
     assert not names("dev") & names("team-a")
 
 
+@pytest.mark.parametrize("stack", STACKS)
+def test_only_the_endpoint_ignores_changes(stacks: dict[str, Declared], stack: str) -> None:
+    """Ignoring a change hides drift: it is for what another controller owns."""
+    ignoring = {urn for urn, request in stacks[stack].options.items() if request.ignoreChanges}
+    assert [urn.rpartition(":")[2] for urn in ignoring] == ["flight-delay-endpoint"]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_fixed_name_is_given_up_before_its_successor_takes_it(stacks: dict[str, Declared], stack: str) -> None:
+    declared = stacks[stack]
+    # A new version of an asset has a new name, and comes before the old one goes.
+    versioned = {urn for urn, _, inputs in azure(declared) if "version" in inputs}
+    assert {urn for urn, _, _ in azure(declared) if not declared.options[urn].deleteBeforeReplace} == versioned
+
+
 def test_no_key_opens_anything(stacks: dict[str, Declared]) -> None:
     declared = stacks["prod"]
     assert declared.only("storage:StorageAccount")["allowSharedKeyAccess"] is False
