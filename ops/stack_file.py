@@ -88,6 +88,8 @@ class StackFile:
     def _changed(self, entry: yaml.MappingNode, wanted: Deployment) -> str:
         values = {key.value: value for key, value in entry.value}
         written = {"model": wanted.model, "version": f'"{wanted.version}"'}
+        if not written.keys() <= values.keys():  # merged in from elsewhere
+            raise self._unsafe()
         text = self._text
         # The later one first: a changed length moves what stands behind it.
         for key in sorted(written, key=lambda key: -int(values[key].start_mark.index)):
@@ -112,11 +114,14 @@ class StackFile:
         except (yaml.YAMLError, TypeError):
             proven = False
         if not proven:
-            raise UsageError(
-                f"{self.path}: deployments is written in a way that cannot be edited safely",
-                repair="write it as a plain list, one `key: value` a line",
-            )
+            raise self._unsafe()
         return text
+
+    def _unsafe(self) -> UsageError:
+        return UsageError(
+            f"{self.path}: deployments is written in a way that cannot be edited safely",
+            repair="write it as a plain list, one `key: value` a line",
+        )
 
     def _find(self, root: yaml.Node | None) -> tuple[yaml.ScalarNode, yaml.SequenceNode]:
         config = next((value for key, value in _pairs(root) if key.value == "config"), None)

@@ -86,6 +86,23 @@ def test_refuses_to_edit_what_it_cannot_edit_safely(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("other", "entry"),
+    [
+        ('&v "7"', "name: blue\n      version: *v"),
+        ("&same {version: '7'}", "<<: *same\n      name: blue"),
+    ],
+    ids=["alias", "merge"],
+)
+def test_refuses_an_edit_that_would_change_another_key(path: Path, other: str, entry: str) -> None:
+    path.write_text(
+        f"config:\n  mlops:other: {other}\n  mlops:deployments:\n    - {entry}\n"
+        "      model: flight-delay\n      instance_type: Standard_D2as_v5\n      instance_count: 1\n"
+    )
+    with pytest.raises(UsageError, match="cannot be edited safely"):
+        StackFile(path).with_deployment(Deployment(**{**vars(BLUE), "version": "8"}))
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("config: [", "not YAML"),
