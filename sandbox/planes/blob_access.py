@@ -144,14 +144,15 @@ class Gate:
         if unknown := blob_signing.UNSUPPORTED & query.keys():
             raise _failed(f"{', '.join(sorted(unknown))} of a signature is not in the sandbox")
         owner = query.get("skoid", "")
+        signed = (target.account.name, target.container, target.blob)
         if owner:
             signing: tuple[str, ...] = (blob_signing.delegation_key(self.azure, target.account.name, query),)
-            text = blob_signing.user_delegation(query, target)
+            text = blob_signing.user_delegation(query, *signed)
         else:
             _need_keys(target.account)
             signing = target.account.keys
             whole = "ss" in query
-            text = blob_signing.account(query, target) if whole else blob_signing.service(query, target)
+            text = blob_signing.account(query, target) if whole else blob_signing.service(query, *signed)
         if not _signed(signing, text, query["sig"]):
             raise _failed(f"the signature does not match; the server signed {text!r}")
         _in_time(query)

@@ -41,21 +41,20 @@ def delegation_key(view: View, account: str, query: Mapping[str, str]) -> str:
     return derive_text(view.reader, "user delegation", account, *(query.get(name, "") for name in _KEY), size=32)
 
 
-def user_delegation(query: Mapping[str, str], target: Target) -> str:
+def user_delegation(query: Mapping[str, str], account: str, container: str, blob: str = "") -> str:
     """What a user delegation key signs."""
     version = query["sv"]
     return _lines(
-        query, "sp", "st", "se", _resource(query, target), *_KEY, "saoid", "suoid", "scid",
+        query, "sp", "st", "se", _resource(query, account, container, blob), *_KEY, "saoid", "suoid", "scid",
         *(("skdutid", "sduoid") if version >= _DELEGATED else ()), "sip", "spr", "sv", "sr", "snapshot", "ses",
         *(("srh", "srq") if version >= _REQUEST else ()), *_SHOWN,
     )  # fmt: skip
 
 
-def service(query: Mapping[str, str], target: Target) -> str:
+def service(query: Mapping[str, str], account: str, container: str, blob: str = "") -> str:
     """What an account key signs for one container or blob."""
-    return _lines(
-        query, "sp", "st", "se", _resource(query, target), "si", "sip", "spr", "sv", "sr", "snapshot", "ses", *_SHOWN
-    )
+    path = _resource(query, account, container, blob)
+    return _lines(query, "sp", "st", "se", path, "si", "sip", "spr", "sv", "sr", "snapshot", "ses", *_SHOWN)
 
 
 def account(query: Mapping[str, str], target: Target) -> str:
@@ -100,15 +99,15 @@ def check_reach(query: Mapping[str, str], target: Target) -> None:
         )
 
 
-def _resource(query: Mapping[str, str], target: Target) -> str:
+def _resource(query: Mapping[str, str], account: str, container: str, blob: str) -> str:
     """The signed path, spelled for :func:`_lines`."""
-    path = f"=/blob/{target.account.name}/{target.container}"
+    path = f"=/blob/{account}/{container}"
     if query.get("sr") == "c":
         return path
     if query.get("sr") == "d":
         depth = int(query["sdd"]) if query.get("sdd", "").isdigit() else 0
-        return "/".join([path, *target.blob.split("/")[:depth]])
-    return f"{path}/{target.blob}"
+        return "/".join([path, *blob.split("/")[:depth]])
+    return f"{path}/{blob}"
 
 
 def _lines(query: Mapping[str, str], *names: str) -> str:

@@ -1,8 +1,6 @@
 """Pending uploads: a new container and a link that may write to it, before an asset's version exists."""
 
 from datetime import timedelta
-from types import SimpleNamespace
-from typing import cast
 from urllib.parse import urlencode
 
 from sandbox import clock
@@ -11,7 +9,7 @@ from sandbox.arm.kind import Body, Refusal
 from sandbox.arm.resource import Resource, View
 from sandbox.constants import TENANT_ID
 from sandbox.planes import blob_signing
-from sandbox.planes.blob_target import LATEST, Target
+from sandbox.planes.blob_target import LATEST
 from sandbox.types.ml.content import identity_of
 from sandbox.types.storage.account import key
 from sandbox.types.storage.container import container_id
@@ -53,14 +51,13 @@ def link(account: Resource, container: str, owner: Resource, view: View, upload:
 
 
 def _signature(account: Resource, container: str, owner: Resource, view: View) -> str:
-    target = cast(Target, SimpleNamespace(account=account, container=container, blob=""))
     now = clock.now()
     begin, end = (
         f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (now - timedelta(minutes=10), now + timedelta(hours=_HOURS))
     )
     query = {"sv": LATEST, "sp": _PERMISSIONS, "st": begin, "se": end, "spr": "https", "sr": "c"}
     if account.get("properties.allowSharedKeyAccess", True):
-        text = blob_signing.service(query, target)
+        text = blob_signing.service(query, account.name, container)
         signing = key(view, account, "key1")
     else:
         principal = identity_of(owner)
@@ -72,6 +69,6 @@ def _signature(account: Resource, container: str, owner: Resource, view: View) -
                 "Give it an identity with the role 'Storage Blob Data Contributor' on the account.",
             )
         query |= {"skoid": principal, "sktid": TENANT_ID, "skt": begin, "ske": end, "sks": "b", "skv": LATEST}
-        text = blob_signing.user_delegation(query, target)
+        text = blob_signing.user_delegation(query, account.name, container)
         signing = blob_signing.delegation_key(view, account.name, query)
     return urlencode({**query, "sig": blob_signing.sign(signing, text)})
