@@ -184,9 +184,14 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _is(pid: int, begun: str) -> bool:
     try:
-        return keeper.start_of(pid) == begun
+        return keeper.start_of(pid) == begun and not _is_zombie(pid)
     except (OSError, IndexError):
         return False
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether it has ended and only its parent does not want to know."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
 
 
 def _marked(root: str) -> Iterator[tuple[int, str]]:

@@ -107,6 +107,11 @@ class Generation:
         self._shop = shop
         self.instances = [Instance(folder / f"instance-{number}") for number in range(serving.instances)]
 
+    def bring_back(self) -> None:
+        """Adopt or start every instance in the background, as often as it takes."""
+        for instance in self.instances:
+            instance.watcher = asyncio.get_running_loop().create_task(self._watch(instance))
+
     async def start(self) -> None:
         """Adopt or start every instance and wait until all are ready; from then on they are watched.
 
@@ -118,8 +123,7 @@ class Generation:
             if isinstance(error, BaseException):
                 await self.stop()
                 raise error
-        for instance in self.instances:
-            instance.watcher = asyncio.get_running_loop().create_task(self._watch(instance))
+        self.bring_back()
 
     async def stop(self) -> None:
         """Stop every instance."""
@@ -145,6 +149,8 @@ class Generation:
         asked = asyncio.ensure_future(self._answers(running.port))
         try:
             await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done() and asked.result():
+                await asyncio.wait({ended}, timeout=1)  # a server that ends says more than a connection that breaks
             if ended.done():
                 raise UnhealthyError(
                     f"the server ended {_how(ended.result())} before it was ready:\n{tail(instance.folder)}"
@@ -171,12 +177,6 @@ class Generation:
         """Restart an instance whenever it dies or stops answering; slower each time, until it has been steady."""
         tries = 0
         while True:
-            begun = time.monotonic()
-            why = await self._failure(instance)
-            instance.up.clear()
-            tries = 0 if time.monotonic() - begun > _STEADY_SECONDS else tries
-            log.warning("%s: %s; restarting", instance.folder, why)
-            await asyncio.to_thread(process.clear, instance.folder)
             while not instance.up.is_set():
                 await asyncio.sleep(_BACKOFF_SECONDS[min(tries, len(_BACKOFF_SECONDS) - 1)] if tries else 0)
                 tries += 1
@@ -184,6 +184,12 @@ class Generation:
                     await self._up(instance)
                 except (UnhealthyError, process.StartError, OSError) as error:
                     log.warning("%s: %s", instance.folder, error)
+            begun = time.monotonic()
+            why = await self._failure(instance)
+            instance.up.clear()
+            tries = 0 if time.monotonic() - begun > _STEADY_SECONDS else tries
+            log.warning("%s: %s; restarting", instance.folder, why)
+            await asyncio.to_thread(process.clear, instance.folder)
 
     async def _failure(self, instance: Instance) -> str:
         """Wait until an instance is no longer alive; returns why."""
@@ -223,6 +229,11 @@ class Scoring:
     def folder(self, key: str, digest: str) -> Path:
         """The folder of a generation."""
         return self._shop.folder("deployments", key) / digest
+
+    def bring_back(self, key: str, serving: Serving) -> None:
+        """Put what an earlier gateway ran in its place again; it comes up in the background."""
+        self._serving[key] = Generation(self.folder(key, serving.digest), serving, self._shop)
+        self._serving[key].bring_back()
 
     async def deploy(self, key: str, serving: Serving) -> None:
         """Bring a generation up and put it in the place of the one that runs.

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,18 +84,16 @@ class Workshop:
         await asyncio.to_thread(process.clear, folder)
         return None
 
-    async def again(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Bring something back in the background, once for each key; what fails is told in the log."""
-
-        async def bring_back() -> None:
-            try:
-                await work()
-            except Exception:
-                log.exception("%s could not be brought back", key)
-
-        task = asyncio.get_running_loop().create_task(bring_back())
+    def again(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+        """Bring something back in the background; what fails is told in the log."""
+        task = asyncio.get_running_loop().create_task(work)
         self._returning[key] = task
-        task.add_done_callback(lambda _: self._returning.pop(key, None))
+        task.add_done_callback(lambda done: self._returned(key, done))
+
+    def _returned(self, key: str, task: asyncio.Task[None]) -> None:
+        self._returning.pop(key, None)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("%s could not be brought back: %s", key, error)
 
     async def settle(self) -> None:
         """After the start: clear away processes of resources that are gone; the others look after their own."""

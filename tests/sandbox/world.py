@@ -176,6 +176,15 @@ class World:
         assert answer.status == 200, answer
         return str(answer.body.decode() if isinstance(answer.body, bytes) else answer.body)
 
+    def endpoint(self, name: str, mode: str = "Key", *, role: str = READER) -> "Endpoint":
+        """An online endpoint whose identity has a role on the storage account, or none."""
+        path = f"{self.ws}/onlineEndpoints/{name}"
+        body = {"location": "westeurope", "identity": {"type": "SystemAssigned"}, "properties": {"authMode": mode}}
+        made = self.put(path, body)
+        if role:
+            self.may(made["identity"]["principalId"], role)
+        return Endpoint(self, path)
+
     def processes(self) -> list[int]:
         """Every process that the sandbox runs."""
         return [pid for pid, _ in process._marked(str(self.sandbox.home.work))]
@@ -183,6 +192,76 @@ class World:
     def folder(self, area: str, name: str) -> Path:
         """The working folder of a job or deployment, by its name."""
         return next(self.sandbox.home.work.glob(f"{area}/{name}-*"))
+
+
+SCORE = """
+import json, os, time
+
+def init():
+    global weights
+    with open(os.path.join(os.environ["AZUREML_MODEL_DIR"], "model", "weights.txt")) as file:
+        weights = file.read()
+
+def run(raw):
+    asked = json.loads(raw)
+    if "write" in asked:
+        with open(asked["write"], "a") as file:
+            file.write(os.environ["VARIANT"])
+    if "exit" in asked:
+        os._exit(3)
+    time.sleep(asked.get("sleep", 0))
+    if "status" in asked:
+        from azureml_inference_server_http.api.aml_response import AMLResponse
+        return AMLResponse({"field": "is wrong"}, asked["status"], json_str=True)
+    return {"weights": weights, "variant": os.environ["VARIANT"], "pid": os.getppid()}
+"""
+
+
+class Endpoint:
+    """An online endpoint.
+
+    Attributes:
+        path: its id.
+        url: where it scores.
+    """
+
+    def __init__(self, world: World, path: str) -> None:
+        self.world = world
+        self.path = path
+        self.url: str = world.sandbox.call("GET", path).body["properties"]["scoringUri"]
+
+    def body(self, variant: str = "b", **more: Any) -> dict[str, Any]:
+        """What a deployment's PUT sends: the scoring code above with a model, both made when they are first needed."""
+        ws = self.world.ws
+        if self.world.sandbox.call("GET", f"{ws}/codes/score/versions/1").status != 200:
+            self.world.code("score", {"score.py": SCORE})
+            self.world.model("weights", {"weights.txt": "w1"})
+            self.world.environment("serve", "azureml-inference-server-http==1.5.1", "numpy==2.4.6")
+        properties = {
+            "endpointComputeType": "Managed", "instanceType": "Standard_D2ds_v5",
+            "model": f"{ws}/models/weights/versions/1",
+            "codeConfiguration": {"codeId": f"{ws}/codes/score/versions/1", "scoringScript": "score.py"},
+            "environmentId": f"{ws}/environments/serve/versions/1", "environmentVariables": {"VARIANT": variant},
+            "requestSettings": {"maxConcurrentRequestsPerInstance": 16, "requestTimeout": "PT30S"}, **more,
+        }  # fmt: skip
+        return {"location": "westeurope", "sku": {"name": "Default", "capacity": 1}, "properties": properties}
+
+    def deploy(self, name: str = "blue", variant: str = "b", **more: Any) -> str:
+        """A deployment that is up; returns its id."""
+        return str(self.world.put(f"{self.path}/deployments/{name}", self.body(variant, **more))["id"])
+
+    def traffic(self, **shares: int) -> Answer:
+        """Set the shares of the traffic."""
+        return self.world.sandbox.call("PATCH", self.path, {"properties": {"traffic": shares}})
+
+    def key(self, name: str = "primaryKey") -> str:
+        """One of its keys."""
+        return str(self.world.sandbox.call("POST", f"{self.path}/listKeys").body[name])
+
+    def score(self, body: object = None, token: str | None = None, **headers: str) -> Answer:
+        """Ask it; with its primary key unless another token is given."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.world.sandbox.call("POST", self.url, body or {}, self.key() if token is None else token, named)
 
 
 def until(condition: Any, seconds: float = 60) -> Any:

@@ -107,7 +107,7 @@ class OnlineDeployment(Kind):
         if me["properties.endpointComputeType"] != "Managed":
             raise Refusal(400, "UserError", f"Deployment '{me.name}': the sandbox runs managed deployments only.")
         try:
-            await _serve(me, azure)
+            await azure.work.scoring.deploy(me.id.key, await _prepare(me, azure))
         except UnhealthyError as error:
             raise Refusal(400, "ResourceNotReady", f"Deployment '{me.name}': {error}") from error
         except (RuntimeMissingError, PlaceError, StartError) as error:
@@ -116,7 +116,7 @@ class OnlineDeployment(Kind):
     async def start(self, me: Resource, azure: Azure) -> None:
         """Adopt its servers, or start them again, without holding up anybody else."""
         if me["properties.endpointComputeType"] == "Managed":
-            await azure.work.again(me.id.key, lambda: self.apply(me, azure))
+            azure.work.again(me.id.key, _bring_back(me, azure))
 
     async def remove(self, me: Resource, azure: Azure) -> None:
         """Stop its servers."""
@@ -132,23 +132,24 @@ class OnlineDeployment(Kind):
         return {"content": azure.work.scoring.log_of(me.id.key, lines)}
 
 
-async def _serve(me: Resource, azure: Azure) -> None:
-    """Fetch code and model, then start the servers, unless these very ones run."""
+async def _prepare(me: Resource, azure: Azure) -> Serving:
+    """Choose a runtime and fetch code and model, unless they are there; returns how the servers are run."""
     workspace, endpoint = workspace_of(me, azure), azure.parent(me)
     script = me.get("properties.codeConfiguration.scoringScript")
     if not script:
         raise PlaceError("it has no scoring script (codeConfiguration), and models without code are not served here")
     choice = choose_runtime(str(me.get("properties.environmentId", "")), azure, workspace, SERVER)
-    digest = _digest(me, choice.runtime)
-    if azure.work.scoring.runs(me.id.key, digest):
-        return
-    folder = azure.work.scoring.folder(me.id.key, digest)
+    folder = azure.work.scoring.folder(me.id.key, _digest(me, choice.runtime))
     if not (folder / "fetched").exists():
         await _fetch(me, azure, workspace, endpoint, folder)
         (folder / "fetched").touch()
     if not (folder / "code" / script).is_file():
         raise PlaceError(f"its scoring script '{script}' is not in its code")
-    await azure.work.scoring.deploy(me.id.key, _serving(me, azure, workspace, endpoint, choice.runtime, folder))
+    return _serving(me, azure, workspace, endpoint, choice.runtime, folder)
+
+
+async def _bring_back(me: Resource, azure: Azure) -> None:
+    azure.work.scoring.bring_back(me.id.key, await _prepare(me, azure))
 
 
 async def _fetch(me: Resource, azure: Azure, workspace: Resource, endpoint: Resource, folder: Path) -> None:

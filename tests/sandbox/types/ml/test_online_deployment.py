@@ -1,0 +1,269 @@
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.work import process
+from tests.sandbox.conftest import Sandbox
+from tests.sandbox.world import READER, Endpoint, World, until
+
+runs = pytest.mark.runs("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments")
+
+
+@pytest.fixture(scope="module")
+def world(sandbox: Sandbox) -> World:
+    return World(sandbox)
+
+
+@pytest.fixture(scope="module")
+def served(world: World) -> Endpoint:
+    """An endpoint with one deployment that takes all traffic."""
+    endpoint = world.endpoint("served")
+    endpoint.deploy("blue")
+    assert endpoint.traffic(blue=100).status == 200
+    return endpoint
+
+
+def keeper(world: World, deployment: str) -> int:
+    return int(json.loads(record(world, deployment).read_text())["pid"])
+
+
+def record(world: World, deployment: str) -> Path:
+    return next(world.folder("deployments", deployment).rglob("process.json"))
+
+
+def listening(world: World) -> set[tuple[str, int]]:
+    """Addresses on which the sandbox's own processes listen."""
+    inodes = set()
+    for pid in world.processes():
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            target = os.readlink(link)  # noqa: PTH115 - no file: "socket:[1]"
+            inodes |= {target[8:-1]} if target.startswith("socket:[") else set()
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            parts = line.split()
+            if parts[3] == "0A" and parts[9] in inodes:
+                address, port = parts[1].split(":")
+                found.add((address, int(port, 16)))
+    return found
+
+
+@runs
+def test_the_scoring_script_answers_with_the_model(served: Endpoint) -> None:
+    answer = served.score({})
+    assert answer.status == 200
+    assert (answer.body["weights"], answer.body["variant"]) == ("w1", "b")
+    assert answer.headers["x-ms-server-version"] == "azmlinfsrv/1.5.1"
+
+
+@runs
+def test_nothing_listens_but_on_loopback(world: World, served: Endpoint) -> None:
+    addresses = listening(world)
+    assert addresses
+    assert {address for address, _ in addresses} == {"0100007F"}
+
+
+@runs
+def test_the_server_sees_nothing_of_the_callers(world: World, served: Endpoint) -> None:
+    environment = process._environment(keeper(world, "blue"))
+    names = {variable.partition(b"=")[0].decode() for variable in environment}
+    assert not [name for name in names if name.startswith(("AZURE_CLIENT", "ARM_", "PYTEST"))]
+    secret = world.sandbox.home.secret.read_bytes().strip()
+    assert secret not in b"\0".join(environment)
+
+
+@runs
+@pytest.mark.parametrize("victim", ["keeper", "server"])
+def test_a_server_that_is_killed_is_started_again(world: World, served: Endpoint, victim: str) -> None:
+    before = served.score({}).body["pid"]
+    os.kill(keeper(world, "blue") if victim == "keeper" else before, signal.SIGKILL)
+    after = until(lambda: (answer := served.score({})).status == 200 and answer.body["pid"] != before and answer)
+    assert after.body["weights"] == "w1"
+    assert len({pid for pid in world.processes() if pid == before}) == 0
+
+
+@runs
+def test_a_deployment_survives_a_killed_gateway(world: World, served: Endpoint) -> None:
+    before = served.score({}).body["pid"]
+    world.sandbox.kill()
+    world.sandbox.start()
+    assert until(lambda: (answer := served.score({})).status == 200 and answer).body["pid"] == before
+
+
+@runs
+def test_a_deployment_comes_back_after_a_stop_which_leaves_no_process(world: World, served: Endpoint) -> None:
+    from sandbox import launch
+
+    launch.stop(world.sandbox.home)
+    assert world.processes() == []
+    world.sandbox.start()
+    assert until(lambda: (answer := served.score({})).status == 200 and answer).body["weights"] == "w1"
+
+
+@runs
+def test_a_server_killed_while_the_gateway_was_away_is_started_again(world: World, served: Endpoint) -> None:
+    world.sandbox.kill()
+    os.kill(keeper(world, "blue"), signal.SIGKILL)
+    world.sandbox.start()
+    assert until(lambda: (answer := served.score({})).status == 200 and answer).body["weights"] == "w1"
+
+
+@runs
+def test_settings_change_in_place_without_a_failed_request(world: World, served: Endpoint) -> None:
+    where = f"{served.path}/deployments/blue"
+    before = served.score({}).body["pid"]
+    assert world.sandbox.call("PUT", where, served.body("changed")).status == 200
+    seen = []
+    until(lambda: seen.append(served.score({})) or seen[-1].body["variant"] == "changed")  # type: ignore[func-returns-value]
+    assert {answer.status for answer in seen} == {200}
+    assert seen[-1].body["pid"] != before
+    world.settle(where)
+    until(lambda: before not in world.processes())
+    served.deploy("blue")
+
+
+@runs
+def test_what_does_not_become_healthy_fails_with_the_log_and_the_old_goes_on(world: World, served: Endpoint) -> None:
+    world.code(
+        "broken", {"score.py": "def init():\n    raise RuntimeError('no weights here')\ndef run(raw):\n    pass\n"}
+    )
+    code = {"codeId": f"{world.ws}/codes/broken/versions/1", "scoringScript": "score.py"}
+    error = world.operation_error(f"{served.path}/deployments/blue", served.body(codeConfiguration=code))
+    assert "before it was ready" in error
+    assert "no weights here" in error
+    assert served.score({}).body["weights"] == "w1"
+    world.settle(f"{served.path}/deployments/blue", "Failed")
+    served.deploy("blue")
+
+
+@runs
+def test_a_server_that_never_answers_fails_within_its_readiness_probe(world: World, served: Endpoint) -> None:
+    world.code("hangs", {"score.py": "import time\ndef init():\n    time.sleep(600)\ndef run(raw):\n    pass\n"})
+    code = {"codeId": f"{world.ws}/codes/hangs/versions/1", "scoringScript": "score.py"}
+    probe = {"initialDelay": "PT0.5S", "period": "PT0.5S", "failureThreshold": 1}
+    body = served.body(codeConfiguration=code, readinessProbe=probe)
+    assert "no answer to GET / within 1 s" in world.operation_error(f"{served.path}/deployments/hangs", body)
+    until(lambda: not list(world.folder("deployments", "hangs").rglob("process.json")) or not _alive(world, "hangs"))
+
+
+def _alive(world: World, deployment: str) -> bool:
+    return any(
+        str(world.folder("deployments", deployment)) in mark
+        for _, mark in process._marked(str(world.sandbox.home.work))
+    )
+
+
+@runs
+def test_a_server_whose_liveness_probe_fails_is_started_again(world: World) -> None:
+    endpoint = world.endpoint("livens")
+    probe = {"initialDelay": "PT0S", "period": "PT0.2S", "timeout": "PT0.2S", "failureThreshold": 2}
+    endpoint.deploy("blue", livenessProbe=probe, requestSettings={"requestTimeout": "PT0.3S"})
+    endpoint.traffic(blue=100)
+    before = endpoint.score({}).body["pid"]
+    assert endpoint.score({"sleep": 600}).status == 408
+    until(lambda: (answer := endpoint.score({})).status == 200 and answer.body["pid"] != before)
+
+
+@runs
+def test_logs_are_read_by_their_end(world: World, served: Endpoint) -> None:
+    served.score({"status": 418})
+    where = f"{served.path}/deployments/blue/getLogs"
+    until(lambda: "POST /score 418" in world.sandbox.call("POST", where, {"tail": 50}).body["content"])
+    assert len(world.sandbox.call("POST", where, {"tail": 2}).body["content"].splitlines()) == 2
+    fetched = world.sandbox.call("POST", where, {"containerType": "StorageInitializer"}).body["content"]
+    assert "models/weights/versions/1" in fetched
+
+
+@runs
+def test_each_instance_is_a_server(world: World) -> None:
+    endpoint = world.endpoint("two")
+    body = endpoint.body()
+    body["sku"]["capacity"] = 2
+    world.put(f"{endpoint.path}/deployments/blue", body)
+    endpoint.traffic(blue=100)
+    expected = min(2, os.cpu_count() or 1)
+    assert len(list(world.folder("deployments", "blue").parent.glob("blue-*/*/instance-*"))) >= expected
+    assert len({port for _, port in listening(world)}) >= expected + 1
+
+
+@runs
+def test_an_environment_without_the_inference_server_is_refused_by_name(world: World, served: Endpoint) -> None:
+    environment = world.environment("bare", "numpy==2.4.6")
+    error = world.operation_error(f"{served.path}/deployments/bare", served.body(environmentId=environment))
+    assert "azureml-inference-server-http" in error
+
+
+@runs
+@pytest.mark.parametrize(
+    ("name", "more", "says"),
+    [
+        (
+            "no-script",
+            {"codeConfiguration": {"scoringScript": "other.py"}},
+            "scoring script 'other.py' is not in its code",
+        ),
+        ("no-code", {"codeConfiguration": None}, "no scoring script"),
+        ("kubernetes", {"endpointComputeType": "Kubernetes"}, "runs managed deployments only"),
+    ],
+)
+def test_a_deployment_that_cannot_be_served_says_why(
+    world: World, served: Endpoint, name: str, more: dict[str, Any], says: str
+) -> None:
+    if more.get("codeConfiguration"):
+        more["codeConfiguration"]["codeId"] = f"{world.ws}/codes/score/versions/1"
+    assert says in world.operation_error(f"{served.path}/deployments/{name}", served.body(**more))
+
+
+@runs
+def test_without_a_role_on_the_storage_it_fails_and_with_it_it_serves(world: World) -> None:
+    endpoint = world.endpoint("roleless", role="")
+    error = world.operation_error(f"{endpoint.path}/deployments/blue", endpoint.body())
+    assert "the identity of endpoint 'roleless' may not read" in error
+    world.may(world.sandbox.call("GET", endpoint.path).body["identity"]["principalId"], READER)
+    endpoint.deploy("blue")
+
+
+def test_what_is_wrong_with_a_deployment_is_refused_at_once(world: World, served: Endpoint) -> None:
+    where = f"{served.path}/deployments/wrong"
+    for changed, says in (
+        ({"instanceType": "Standard_Nothing"}, "Standard_Nothing"),
+        ({"instanceType": None}, "instanceType is missing"),
+        ({"model": f"{world.ws}/models/no/versions/1"}, "does not exist"),
+        ({"environmentId": f"{world.ws}/environments/no/versions/1"}, "does not exist"),
+        ({"codeConfiguration": {"codeId": f"{world.ws}/codes/no/versions/1", "scoringScript": "s"}}, "does not exist"),
+        ({"requestSettings": {"requestTimeout": "soon"}}, "'soon' is no ISO 8601 duration"),
+        ({"livenessProbe": {"failureThreshold": 0}}, "failureThreshold is 0"),
+    ):
+        answer = world.refused(where, served.body(**changed))
+        assert answer.status == 400
+        assert says in answer.body["error"]["message"], answer
+    body = served.body()
+    body["sku"]["capacity"] = 0
+    assert "sku.capacity is 0" in world.refused(where, body).body["error"]["message"]
+    assert world.refused(where.replace("wrong", "9"), served.body()).code == "InvalidResourceName"
+
+
+def test_a_deployment_with_traffic_is_not_deleted_and_one_without_leaves_nothing(world: World) -> None:
+    endpoint = world.endpoint("deletes")
+    path = endpoint.deploy("gone")
+    endpoint.traffic(gone=100)
+    refused = world.refused(path, {}, "DELETE")
+    assert refused.status == 409
+    assert "takes 100 % of the traffic" in refused.body["error"]["message"]
+    endpoint.traffic(gone=0)
+    assert world.sandbox.call("DELETE", path).status == 202
+    until(lambda: world.sandbox.call("GET", path).status == 404)
+    assert not _alive(world, "gone") if list(world.sandbox.home.work.glob("deployments/gone-*")) else True
+    assert list(world.sandbox.home.work.glob("deployments/gone-*")) == []
+
+
+def test_an_endpoint_takes_its_deployments_along(world: World) -> None:
+    endpoint = world.endpoint("whole")
+    endpoint.deploy("inside")
+    assert world.sandbox.call("DELETE", endpoint.path).status == 202
+    until(lambda: world.sandbox.call("GET", endpoint.path).status == 404)
+    assert list(world.sandbox.home.work.glob("deployments/inside-*")) == []
