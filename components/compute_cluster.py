@@ -88,8 +88,13 @@ class ComputeCluster(pulumi.ComponentResource):
                 ),
             ),
             tags=args.place.tags,
-            # Fixed physical name: the old cluster must go before its successor can take it.
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # Fixed physical name: the old cluster must go before its successor can take it.
+                delete_before_replace=True,
+                # Azure ML changes no cluster's size; without this an up would try, and fail.
+                replace_on_changes=["properties.properties.vmSize"],
+            ),
         )
         self.cluster_name: pulumi.Output[str] = compute.name
         self.principal_id: pulumi.Output[str] = compute.identity.apply(

@@ -54,6 +54,10 @@ def test_nobody_logs_in(declare: Declare, place: WorkspacePlace, access: Access)
     assert declared.options[KEY].deleteBeforeReplace
 
 
+def test_another_size_is_another_cluster(declare: Declare, place: WorkspacePlace, access: Access) -> None:
+    assert list(cluster(declare, place, access).options[KEY].replaceOnChanges) == ["properties.properties.vmSize"]
+
+
 def test_its_identity_may_use_blobs_and_pull_images(declare: Declare, place: WorkspacePlace, access: Access) -> None:
     granted = {
         (inputs["principalId"], inputs["roleDefinitionId"].rpartition("/")[2], inputs["scope"])
