@@ -25,7 +25,8 @@ class OnlineEndpointArgs:
         endpoint_name: physical name, 3-32 lower case letters, digits and hyphens, unique in the region. A new
             value replaces the endpoint.
         identity_name: physical name of its user-assigned identity.
-        auth_mode: ``Key`` or ``AADToken``: how callers prove who they are.
+        auth_mode: ``Key`` or ``AADToken``: how callers prove who they are. Azure refuses a change; another mode
+            needs another endpoint name, so that callers can move.
         access: grants that identity its roles.
 
     Raises:
