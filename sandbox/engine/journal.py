@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sandbox.engine.state import Codec, Resource
 from sandbox.home import Home
-from sandbox.store import snapshot
+from sandbox.store import seal, snapshot
 from sandbox.store.migrate import StateError, prepare
 
 VERSION = "1"
@@ -101,13 +101,13 @@ class Journal:
             StateError: the file is damaged or from a newer version; the message names it and the repair.
         """
         path = home.database
-        if path.exists() and path.stat().st_size == 0 and snapshot.copy_path(path).exists():
-            raise _damaged(path, "it is empty")
         codec = Codec(home.root / "engine.key")
         if not write and not path.exists():
             return cls(stack, codec, None)
         fresh = not path.exists()
         prepare(path)
+        if write:
+            seal.lift(path)
         try:
             connection = _connect(path)
             _prepare_tables(connection, path)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, cast
 
+from sandbox.store import seal
 from sandbox.store.migrate import prepare
 
 T = TypeVar("T")
@@ -90,6 +91,7 @@ class Store(Reader):
 
     def __init__(self, path: Path) -> None:
         prepare(path)
+        seal.lift(path)
         self._reading = _connect(path)
         self._writing = _connect(path)
         super().__init__(self._reading)
@@ -119,6 +121,7 @@ class Store(Reader):
         self._thread.shutdown()
         self._reading.close()
         self._writing.close()
+        seal.put(self.path)
 
     async def _flush(self) -> None:
         batch: list[_Wanted] = []

@@ -3,12 +3,19 @@
 import sqlite3
 from pathlib import Path
 
+from sandbox.store import seal
+
 VERSION = 1
 _SCHEMA = Path(__file__).with_name("schema.sql")
 
 
 class StateError(Exception):
     """The state file cannot be used as it is. The message names the file, what is wrong and the repair."""
+
+
+def copy_path(path: Path) -> Path:
+    """Where the last good copy of a state file is kept."""
+    return path.with_name(path.name + ".good")
 
 
 def prepare(path: Path) -> None:
@@ -18,6 +25,10 @@ def prepare(path: Path) -> None:
         StateError: it is damaged, or written by a newer version.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size == 0 and copy_path(path).exists():
+        raise StateError(_damaged(path, "it is empty"))
+    if seal.broken(path):
+        raise StateError(_damaged(path, "it is not what was written"))
     try:
         connection = sqlite3.connect(path, isolation_level=None)
         try:

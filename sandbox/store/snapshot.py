@@ -4,12 +4,8 @@ import os
 import sqlite3
 from pathlib import Path
 
-from sandbox.store.migrate import StateError, prepare
-
-
-def copy_path(database: Path) -> Path:
-    """Where the last good copy is kept."""
-    return database.with_name(database.name + ".good")
+from sandbox.store import seal
+from sandbox.store.migrate import StateError, copy_path, prepare
 
 
 def take(database: Path) -> None:
@@ -26,8 +22,11 @@ def take(database: Path) -> None:
     part.chmod(0o600)
     with part.open("rb") as file:
         os.fsync(file.fileno())
-    part.replace(copy_path(database))
+    good = copy_path(database)
+    seal.lift(good)
+    part.replace(good)
     _sync_folder(database.parent)
+    seal.put(good)
 
 
 def restore(database: Path) -> str:
@@ -51,8 +50,10 @@ def restore(database: Path) -> str:
     part.chmod(0o600)
     with part.open("rb") as file:
         os.fsync(file.fileno())
+    seal.lift(database)
     part.replace(database)
     _sync_folder(database.parent)
+    seal.put(database)
     return f"{database}: the last good copy is back; the damaged file is kept as {aside.name}"
 
 
