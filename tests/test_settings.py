@@ -144,7 +144,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no such folder": (
         in_list("mlops:data", path=".data/none"),
-        "mlops:data[flights].path: '.data/none': no such folder; accepted: an existing folder; repair: .venv/bin/python",
+        "mlops:data[flights].path: '.data/none': no such folder; accepted: an existing folder; repair: .venv",
     ),
     "folder outside": (in_list("mlops:data", path="/tmp/x"), "mlops:data[0].path: '/tmp/x'"),  # noqa: S108 - refused
     "no description": (in_list("mlops:data", description=""), "mlops:data[0].description: ''"),
