@@ -24,7 +24,7 @@ ASSET_NAME = Name(
 DEFAULT_VERSION = "azureml_default"
 UNIQUE_REGISTRY = "mlregistry"
 _MUTABLE = frozenset({"description", "tags", "properties", "isArchived", "isAnonymous", "stage", "autoDeleteSetting"})
-_RUNNING = ("Starting", "Preparing", "Queued", "Running", "Finalizing", "NotStarted", "Provisioning")
+_OVER = ("Completed", "Failed", "Canceled")
 
 
 class Container(Kind):
@@ -174,7 +174,7 @@ def users(me: Resource, view: View) -> Iterator[Resource]:
     """Deployments, schedules and running jobs whose body names a version, wherever they are."""
     for kind in ("onlineEndpoints/deployments", "batchEndpoints/deployments", "schedules", "jobs"):
         for each in view.of_kind(f"{ML}/workspaces/{kind}"):
-            if kind == "jobs" and each.get("properties.status") not in _RUNNING:
+            if kind == "jobs" and each.get("properties.status") in _OVER:
                 continue
             if any(_means(text, me) for text in _texts(each.body)):
                 yield each
