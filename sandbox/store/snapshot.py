@@ -38,7 +38,10 @@ def restore(database: Path) -> str:
     good = copy_path(database)
     if not good.exists():
         raise StateError(f"{good}: there is no good copy yet; start afresh with: make purge, then make up")
-    prepare(good)
+    try:
+        prepare(good)
+    except StateError as error:
+        raise StateError(f"{good}: damaged as well; start afresh with: make purge, then make up") from error
     aside = database.with_name(database.name + ".damaged")
     for suffix in ("-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
