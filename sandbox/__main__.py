@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     preview = verb("preview", partial(_stack, mode="preview"), "show what `up` would do", stack=True, as_json=False)
     preview.add_argument(
         "--json", nargs="?", const=True, metavar="FILE",
-        help="one JSON object on standard output; with FILE: write the declared resources there instead",
+        help="one JSON object on standard output; with FILE: write what providers would make there instead",
     )  # fmt: skip
     verb("refresh", partial(_stack, mode="refresh"), "read what really is, and report what drifted", stack=True)
     verb("destroy", partial(_stack, mode="destroy"), "delete everything the stack declares", stack=True)

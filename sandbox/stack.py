@@ -12,7 +12,7 @@ from typing import Any
 from sandbox import launch
 from sandbox.console import EXIT_FAILED, EXIT_OK, Console
 from sandbox.doctor import examine
-from sandbox.engine.events import Diagnostic, Event, Mode, Outcome, StepDone, StepStarted, Summary
+from sandbox.engine.events import Declared, Diagnostic, Event, Mode, Outcome, StepDone, StepStarted, Summary
 from sandbox.home import Home
 from sandbox.levels import Levels
 from sandbox.values import plain
@@ -142,9 +142,14 @@ def run(options: argparse.Namespace, console: Console, home: Home, mode: Mode) -
     return (EXIT_OK if outcome.ok else EXIT_FAILED), result
 
 
+def _of_azure(outcome: Outcome) -> list[Declared]:
+    """What a cloud's provider makes. A dynamic resource has no type that anybody could hold its inputs against."""
+    return [each for each in outcome.declared if not each.type.startswith("pulumi-python:")]
+
+
 def _write_files(options: argparse.Namespace, outcome: Outcome) -> None:
     if isinstance(declared := getattr(options, "json", None), str):
-        rows = [{"urn": each.urn, "type": each.type, "inputs": each.inputs} for each in outcome.declared]
+        rows = [{"urn": each.urn, "type": each.type, "inputs": each.inputs} for each in _of_azure(outcome)]
         Path(declared).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     if outputs := getattr(options, "outputs", None):
         Path(outputs).write_text(json.dumps(plain(outcome.outputs), indent=1), encoding="utf-8")
