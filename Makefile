@@ -109,7 +109,7 @@ define venv
 		echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1)" >&2; \
 		echo '  do: say where a Python 3.11 is: make PYTHON=/path/to/python3.11' >&2; \
 		exit 2; }
-	@echo '  … install    $(1)'
+	@echo '  … install    $(1) (once; a minute or two)'
 	@$(PYTHON) -m venv --clear $(@D)
 	$(call pip,$(1))
 endef
