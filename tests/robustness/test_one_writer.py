@@ -11,7 +11,8 @@ from tests.robustness.conftest import Forks, Place, until
 
 TIMES = 10  # of each pair: 20 races
 HELD = re.compile(
-    r"error: stack 'dev' is held by process \d+ \((up|destroy)\) since \d{4}-\d\d-\d\dT[\d:.]+Z; wait for it, or stop it"
+    r"error: stack 'dev' is held by process \d+ \((up|destroy)\) since \d{4}-\d\d-\d\dT[\d:.]+Z; "
+    "wait for it, or stop it"
 )
 EXPECTED = {"rg-dev1", "log-dev1", "stdev1", "default", "code", "data", "id-0", "id-1", "id-2"}
 
