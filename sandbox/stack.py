@@ -15,7 +15,7 @@ from sandbox.doctor import examine
 from sandbox.engine.events import Declared, Diagnostic, Event, Mode, Outcome, StepDone, StepStarted, Summary
 from sandbox.home import Home
 from sandbox.levels import Levels
-from sandbox.values import plain
+from sandbox.values import masked, shown
 
 _STACK = "pulumi:pulumi:Stack"
 _SIGNS = {
@@ -136,7 +136,7 @@ def run(options: argparse.Namespace, console: Console, home: Home, mode: Mode) -
     result = {
         "changes": dict(outcome.changes),
         "steps": progress.steps,
-        "outputs": plain(outcome.outputs),
+        "outputs": shown(outcome.outputs),
         "errors": progress.errors,
     }
     return (EXIT_OK if outcome.ok else EXIT_FAILED), result
@@ -149,10 +149,10 @@ def _of_azure(outcome: Outcome) -> list[Declared]:
 
 def _write_files(options: argparse.Namespace, outcome: Outcome) -> None:
     if isinstance(declared := getattr(options, "json", None), str):
-        rows = [{"urn": each.urn, "type": each.type, "inputs": each.inputs} for each in _of_azure(outcome)]
+        rows = [{"urn": each.urn, "type": each.type, "inputs": masked(each.inputs)} for each in _of_azure(outcome)]
         Path(declared).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     if outputs := getattr(options, "outputs", None):
-        Path(outputs).write_text(json.dumps(plain(outcome.outputs), indent=1), encoding="utf-8")
+        Path(outputs).write_text(json.dumps(shown(outcome.outputs), indent=1), encoding="utf-8")
 
 
 def status(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
@@ -168,7 +168,7 @@ def status(options: argparse.Namespace, console: Console, home: Home) -> tuple[i
     levels = Levels(home)
     for kind, count in sorted(Counter(each.type for each in resources).items()):
         console.line(f"  {short(kind):<44} {count:>3}  {levels.of(kind)}")
-    outputs = plain(next((each.outputs for each in journal.current.values() if each.type == _STACK), {}))
+    outputs = shown(next((each.outputs for each in journal.current.values() if each.type == _STACK), {}))
     server = launch.running(home)
     where = (
         f"answers on 127.0.0.1:{server.port} since {server.since}"

@@ -101,3 +101,13 @@ def masked(value: Json) -> Json:
     if isinstance(value, Mapping):
         return {key: masked(item) for key, item in value.items()}
     return [masked(item) for item in value] if isinstance(value, list) else value
+
+
+def shown(value: Json) -> Json:
+    """The value as people and files may read it: plain, with ``[secret]`` where a secret is, as Pulumi prints it."""
+    if is_secret(value):
+        return "[secret]"
+    value = unwrap(value)
+    if isinstance(value, Mapping):
+        return {key: shown(item) for key, item in value.items()}
+    return [shown(item) for item in value] if isinstance(value, list) else plain(value)
