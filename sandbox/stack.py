@@ -15,7 +15,7 @@ from sandbox.doctor import examine
 from sandbox.engine.events import Declared, Diagnostic, Event, Mode, Outcome, StepDone, StepStarted, Summary
 from sandbox.home import Home
 from sandbox.levels import Levels
-from sandbox.values import masked, shown
+from sandbox.values import shown
 
 _STACK = "pulumi:pulumi:Stack"
 _SIGNS = {
@@ -149,7 +149,7 @@ def _of_azure(outcome: Outcome) -> list[Declared]:
 
 def _write_files(options: argparse.Namespace, outcome: Outcome) -> None:
     if isinstance(declared := getattr(options, "json", None), str):
-        rows = [{"urn": each.urn, "type": each.type, "inputs": masked(each.inputs)} for each in _of_azure(outcome)]
+        rows = [{"urn": each.urn, "type": each.type, "inputs": each.inputs} for each in _of_azure(outcome)]
         Path(declared).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     if outputs := getattr(options, "outputs", None):
         Path(outputs).write_text(json.dumps(shown(outcome.outputs), indent=1), encoding="utf-8")
