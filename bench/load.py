@@ -65,7 +65,7 @@ async def _rate(server: Server, requests: Iterator[bytes], clients: int, seconds
     await asyncio.sleep(seconds)
     count, passed = sum(client.answered for client in each), time.perf_counter() - begun
     for client in each:
-        client.stop()
+        await client.stop()
     if failed := next((client.failure for client in each if client.failure), b""):
         raise BenchError(f"{server.url} answered: {failed[:600].decode('latin-1')}")
     return count / passed
@@ -110,6 +110,8 @@ class _Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where to write; uvloop's transports do not derive from asyncio's."""
         self._transport = transport  # type: ignore[assignment]
+        if self._over:
+            transport.abort()  # type: ignore[attr-defined]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Dial again, unless it is over."""
@@ -121,9 +123,11 @@ class _Client(asyncio.Protocol):
         if self._transport and not self._over:
             self._transport.write(next(self._requests))
 
-    def stop(self) -> None:
-        """Count no more."""
+    async def stop(self) -> None:
+        """Count no more, and leave no connection behind: a server that takes one at a time would wait at it."""
         self._over = True
+        if self._dialling:
+            await asyncio.gather(self._dialling, return_exceptions=True)
         if self._transport:
             self._transport.abort()
 
