@@ -6,7 +6,7 @@ A host that no plane answers for is refused by name: nothing ever leaves the mac
 import asyncio
 import json
 import socket
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,6 +16,41 @@ from sandbox.gateway.certs import Authority
 from sandbox.gateway.hosts import Hosts
 
 _HEAD_LIMIT = 16384
+_JOIN_LIMIT = 65536
+
+
+class Joined:
+    """A transport that sends what one turn of the loop writes together: an answer's head and body are one record of
+    TLS, one call of the system and one packet.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send with the rest of this turn; much at once goes at once."""
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > _JOIN_LIMIT:
+            self._flush()
+
+    def close(self) -> None:
+        """Send what is left, then close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._parts:
+            parts, self._parts, self._size = self._parts, [], 0
+            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
 
 
 class Served(HttpToolsProtocol):
@@ -30,7 +65,7 @@ class Served(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begin to serve."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, Joined(transport)))
         for data in self._early:
             super().data_received(data)
         self._early.clear()
