@@ -13,7 +13,7 @@ from sandbox.engine.providers import PREFIX, Providers
 from sandbox.engine.state import Resource
 from sandbox.provider.base import Change, Made, Naming, Provider, ProviderError
 from sandbox.store.migrate import StateError
-from sandbox.values import Props, keep_secrets, masked, secret
+from sandbox.values import Props, has_unknown, keep_secrets, masked, secret
 
 _COUNTED = ("same", "create", "update", "replace", "delete", "read", "refresh", "forget", "recover")
 
@@ -79,7 +79,12 @@ class Deployment:
         """Keep what a component, or the stack, exports."""
         with self._guard:
             resource = self.journal.current.get(urn)
-        if resource is not None and resource.outputs != outputs:
+        if resource is None:
+            return
+        # After a failure some are not known; what they were is nearer to the truth.
+        known = {name: resource.outputs.get(name) if has_unknown(value) else value for name, value in outputs.items()}
+        outputs = {name: value for name, value in known.items() if value is not None} if self.failed else outputs
+        if resource.outputs != outputs:
             self.journal.end(None, Edit(put={(urn, 0): replace(resource, outputs=outputs)}), wait=False)
 
     def read(self, goal: Goal, resource_id: str) -> Answer:

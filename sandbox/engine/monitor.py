@@ -171,8 +171,8 @@ def _alias(alias: alias_pb2.Alias) -> str | AliasSpec:
     if alias.WhichOneof("alias") == "urn":
         return str(alias.urn)
     spec = alias.spec
-    how = spec.WhichOneof("parent")
-    parent = None if how is None else "" if how == "noParent" else spec.parentUrn
+    # The SDK sends an empty parent for "the present one".
+    parent = "" if spec.noParent else spec.parentUrn or None
     return AliasSpec(spec.name, spec.type, spec.stack, spec.project, parent)
 
 

@@ -123,6 +123,19 @@ def test_a_renamed_resource_is_known_by_its_alias(stack: Stack, declared: str) -
     assert stack.cloud.log == ["delete x"]
 
 
+def test_an_alias_without_a_parent_means_the_present_one(stack: Stack) -> None:
+    stack.up('c = C("c")\nR("a", id="x", opts=Opts(parent=c))')
+    stack.up('c = C("c")\nR("b", id="x", opts=Opts(parent=c, aliases=[Alias(name="a")]))')
+    assert stack.cloud.log == []
+
+
+def test_outputs_of_a_failed_run_stay_what_they_were(stack: Stack) -> None:
+    stack.up('a = R("a", size=1)\nexport("o", a.out)\nexport("n", 1)')
+    outcome = stack.run("up", 'a = R("a", size=2, fail="update")\nexport("o", a.out)\nexport("n", 2)')
+    assert not outcome.ok
+    assert outcome.outputs == {"o": "a-out", "n": 2}
+
+
 def test_children_follow_a_renamed_parent(stack: Stack) -> None:
     stack.up('c = C("old")\nR("old-a", id="x", opts=Opts(parent=c))')
     stack.up('c = C("new", opts=Opts(aliases=[Alias(name="old")]))\nR("new-a", id="x", opts=Opts(parent=c))')
