@@ -159,7 +159,8 @@ def accept(kind: Kind, where: ResourceId, body: Body, old: Resource | None, chan
     body = _readable(body)
     for path in ("id", "name", "type", "systemData", "etag", "properties.provisioningState"):
         drop(body, path)
-    _shape(kind, where, body, change.registry.schema, patch=patch)
+    whole = merge(copy.deepcopy(old.body), body) if patch and old else body
+    _shape(kind, where, body, whole, change.registry.schema)
     if patch and old:
         body = merge(copy.deepcopy(old.body), body)
     if old is None:
@@ -205,17 +206,24 @@ def check_name(namespace: str, body: Body, view: View) -> Body:
     return {"nameAvailable": True}
 
 
-def _shape(kind: Kind, where: ResourceId, body: Body, schema: Schema, *, patch: bool) -> None:
+def _shape(kind: Kind, where: ResourceId, body: Body, whole: Body, schema: Schema) -> None:
     """Hold the body against the type's own properties; what only Azure sets is left out, as ARM leaves it out.
+
+    Args:
+        kind: the type.
+        where: the resource.
+        body: what was sent.
+        whole: what it makes together with what is there; of this, only what was sent is judged.
+        schema: the properties of each type.
 
     Raises:
         ArmError: 400 InvalidRequestContent, with every property that is wrong.
     """
     wrong = []
-    for failure in schema.check_body(kind.arm_type, body):
+    for failure in schema.check_body(kind.arm_type, whole):
         if failure.rule == "read-only":
             drop(body, failure.path)
-        elif not (patch and failure.rule == "missing-required") and not _extra(kind, failure.path):
+        elif (whole is body or present(body, failure.path.split("[")[0])) and not _extra(kind, failure.path):
             wrong.append(f"{failure.path}: {failure.reason}")
     if wrong:
         raise ArmError(

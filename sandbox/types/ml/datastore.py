@@ -27,8 +27,6 @@ class Datastore(Kind):
         if "accountName" in new.properties:
             new.properties.setdefault("endpoint", "core.windows.net")
             new.properties.setdefault("protocol", "https")
-        if old and "secrets" not in new.properties["credentials"] and "secrets" in old.properties["credentials"]:
-            new.properties["credentials"]["secrets"] = old.properties["credentials"]["secrets"]
 
     def check_delete(self, me: Resource, view: View) -> None:
         """The default stays."""
