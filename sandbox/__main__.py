@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import launch
 from sandbox.console import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOCKED, EXIT_OK, EXIT_USAGE, Console
+from sandbox.doctor import NotReadyError
 from sandbox.engine.config import ConfigError
 from sandbox.engine.locking import StackLockedError
 from sandbox.home import Home
@@ -24,22 +25,24 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     options = parser().parse_args(arguments)
     console = Console(as_json=getattr(options, "json", None) is True)
-    code, result, errors = EXIT_FAILED, None, []
+    code, result = EXIT_FAILED, None
     try:
         code, result = options.run(options, console, Home.find())
-    except ConfigError as error:
-        code, errors = EXIT_USAGE, [str(error)]
+    except (ConfigError, NotReadyError) as error:
+        code = EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
+        for problem in error.problems:
+            console.error(problem)
     except StackLockedError as error:
-        code, errors = EXIT_LOCKED, [str(error)]
+        code = EXIT_LOCKED
+        console.error(str(error))
     except (launch.LaunchError, StateError) as error:
-        errors = [str(error)]
+        console.error(str(error))
     except OSError as error:
-        errors = [f"{error.filename or 'a file'}: {error.strerror}; the state is as it was before"]
+        console.error(f"{error.filename or 'a file'}: {error.strerror}; the state is as it was before")
     except KeyboardInterrupt:
-        code, errors = EXIT_INTERRUPTED, ["interrupted; go on with the same command"]
-    for text in errors:
-        console.error(text)
-    console.envelope(options.verb, code, result, errors)
+        code = EXIT_INTERRUPTED
+        console.error("interrupted; go on with the same command")
+    console.envelope(options.verb, code, result)
     return int(code)
 
 
@@ -61,7 +64,9 @@ def parser() -> argparse.ArgumentParser:
     env = verb("env", _env, "print the variables that make any Azure client local", as_json=False)
     env.add_argument("--pulumi", action="store_true", help="also those that make the Pulumi CLI local")
     serve = verb("serve", _serve, "run the gateway in the foreground", as_json=False)
-    serve.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: the last one, else a free one)")
+    serve.add_argument(
+        "--port", type=_port, default=0, help="port on 127.0.0.1 (default: the last one, else a free one)"
+    )
     up = verb("up", partial(_stack, mode="up"), "make this machine what the program declares", stack=True)
     up.add_argument("--outputs", type=Path, help="write the stack's exports to this file, as JSON")
     preview = verb("preview", partial(_stack, mode="preview"), "show what `up` would do", stack=True, as_json=False)
@@ -78,6 +83,12 @@ def parser() -> argparse.ArgumentParser:
     purge.add_argument("--yes", action="store_true", help="do not ask")
     verb("restore", _restore, "put the last good copy of the state back")
     return top
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; accepted: 0 (any free one) to 65535")
+    return int(text)
 
 
 def _stack(options: argparse.Namespace, console: Console, home: Home, mode: "Mode") -> tuple[int, Any]:

@@ -28,6 +28,7 @@ class Console:
         self._moving = self._stream.isatty() and not as_json
         self._coloured = self._moving and "NO_COLOR" not in os.environ
         self._status = ""
+        self._errors: list[str] = []
 
     def paint(self, text: str, colour: str) -> str:
         """The text in a colour where colours are shown."""
@@ -48,19 +49,18 @@ class Console:
         self._draw()
 
     def error(self, text: str) -> None:
-        """A failure, on standard error."""
+        """A failure, on standard error; the envelope has it too."""
+        self._errors.append(text)
         self.status("")
         if not self._as_json:
             print(self.paint("error: ", "red") + text, file=sys.stderr, flush=True)
 
-    def envelope(self, command: str, code: int, result: Any, errors: list[str]) -> None:
+    def envelope(self, command: str, code: int, result: Any) -> None:
         """The JSON that ``--json`` promises, one object on standard output."""
         if self._as_json:
-            print(
-                json.dumps(
-                    {"command": command, "ok": code == EXIT_OK, "exit_code": code, "result": result, "errors": errors}
-                )
-            )
+            ok = code == EXIT_OK
+            whole = {"command": command, "ok": ok, "exit_code": code, "result": result, "errors": self._errors}
+            print(json.dumps(whole))
 
     def _clear(self) -> None:
         if self._moving and self._status:

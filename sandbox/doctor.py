@@ -18,6 +18,14 @@ DISK_MIB = 512
 MEMORY_MIB = 1024
 
 
+class NotReadyError(Exception):
+    """Nothing was begun, for all these reasons. Each names what was found, what is wanted and the repair."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that was looked at.

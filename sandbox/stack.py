@@ -11,7 +11,8 @@ from typing import Any
 
 from sandbox import launch
 from sandbox.console import EXIT_FAILED, EXIT_OK, Console
-from sandbox.doctor import examine
+from sandbox.doctor import NotReadyError, examine
+from sandbox.engine import config
 from sandbox.engine.events import Declared, Diagnostic, Event, Mode, Outcome, StepDone, StepStarted, Summary
 from sandbox.home import Home
 from sandbox.levels import Levels
@@ -111,12 +112,9 @@ def run(options: argparse.Namespace, console: Console, home: Home, mode: Mode) -
     """Run the program in the working directory for one stack; returns the exit code and the result.
 
     Raises:
-        ConfigError, StackLockedError, StateError, LaunchError: each says what to do.
+        NotReadyError, ConfigError, StackLockedError, StateError, LaunchError: each says what to do.
     """
-    if troubles := [each for each in examine(home) if not each.ok]:
-        for each in troubles:
-            console.error(f"{each.name}: {each.says}")
-        return EXIT_FAILED, {"troubles": [vars(each) for each in troubles]}
+    _look_before(home, options)
     if mode != "preview":
         begun = time.monotonic()
         server, started = launch.ensure(home)
@@ -137,7 +135,6 @@ def run(options: argparse.Namespace, console: Console, home: Home, mode: Mode) -
         "changes": dict(outcome.changes),
         "steps": progress.steps,
         "outputs": shown(outcome.outputs),
-        "errors": progress.errors,
     }
     return (EXIT_OK if outcome.ok else EXIT_FAILED), result
 
@@ -147,9 +144,22 @@ def _of_azure(outcome: Outcome) -> list[Declared]:
     return [each for each in outcome.declared if not each.type.startswith("pulumi-python:")]
 
 
+def _look_before(home: Home, options: argparse.Namespace) -> None:
+    """Find every trouble with the machine, the state and the stack's configuration before anything is begun."""
+    troubles = [f"{each.name}: {each.says}" for each in examine(home) if not each.ok]
+    try:
+        config.load(Path.cwd(), options.stack, options.config_file)
+    except config.ConfigError as error:
+        if not troubles:
+            raise
+        troubles += error.problems
+    if troubles:
+        raise NotReadyError(troubles)
+
+
 def _write_files(options: argparse.Namespace, outcome: Outcome) -> None:
     if isinstance(declared := getattr(options, "json", None), str):
-        rows = [{"urn": each.urn, "type": each.type, "inputs": each.inputs} for each in _of_azure(outcome)]
+        rows = [{"urn": each.urn, "type": each.type, "inputs": shown(each.inputs)} for each in _of_azure(outcome)]
         Path(declared).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     if outputs := getattr(options, "outputs", None):
         Path(outputs).write_text(json.dumps(shown(outcome.outputs), indent=1), encoding="utf-8")

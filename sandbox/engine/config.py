@@ -3,6 +3,7 @@
 Source: Pulumi's project file reference (``config`` block: type, items, default, value, secret).
 """
 
+import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -150,9 +151,15 @@ class _Reader:
                 self._set(full, entry["default"])
             elif full not in self._fixed:
                 self.problems.append(
-                    f"{self._file}: {full}: missing; want {_wanted(entry)}; "
+                    f"{self._file}: {full}: missing{self._misspelt(full)}; want {_wanted(entry)}; "
                     f"set it with: pulumi config set {full.removeprefix(self._project + ':')} VALUE"
                 )
+
+    def _misspelt(self, full: str) -> str:
+        """The key that was perhaps meant to be this one: set, and nowhere declared."""
+        undeclared = self.values.keys() - self._declared.keys()
+        close = difflib.get_close_matches(full, sorted(undeclared), n=1)
+        return f" ({close[0]} is set but not known; is it meant to be this one?)" if close else ""
 
     def _set(self, full: str, value: object) -> None:
         if full == _AUTONAMING:
