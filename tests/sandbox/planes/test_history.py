@@ -140,7 +140,8 @@ def test_an_endpoint_is_created_deployed_invoked_and_deleted(world: World, clien
     (tmp_path / "score.py").write_text("def init():\n    pass\ndef run(raw):\n    return {'heard': raw}\n")
     world.environment("server", "azureml-inference-server-http==1.5.1")
     deployment = ManagedOnlineDeployment(
-        name="blue", endpoint_name="invoked", environment="server:1", instance_count=1, instance_type="Standard_D2ds_v5",
+        name="blue", endpoint_name="invoked", environment="server:1", instance_count=1,
+        instance_type="Standard_D2ds_v5",
         code_configuration=CodeConfiguration(code=str(tmp_path), scoring_script="score.py"),
     )  # fmt: skip
     assert client.online_deployments.begin_create_or_update(deployment).result().provisioning_state == "Succeeded"

@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+
+from sandbox.work.runtimes import Runtime, RuntimeMissingError, Runtimes, pins
+
+
+def runtime(folder: Path, **distributions: str) -> Runtime:
+    """A virtual environment with distributions and nothing in them."""
+    site = folder / "lib/python3.11/site-packages"
+    site.mkdir(parents=True)
+    (folder / "pyvenv.cfg").write_text("home = /usr\nversion = 3.11.7\n")
+    for name, version in distributions.items():
+        (site / f"{name}-{version}.dist-info").mkdir()
+    return Runtime(folder)
+
+
+@pytest.fixture
+def runtimes(tmp_path: Path) -> Runtimes:
+    runtime(tmp_path / ".venv", pip="23.2", numpy="2.4.6", mlflow_skinny="3.17.2")
+    runtime(tmp_path / ".venv-serving", pip="23.2", numpy="2.4.6", azureml_inference_server_http="1.5.1")
+    found = Runtimes(tmp_path / ".sandbox")
+    found.all = [each for each in found.all if each.folder.is_relative_to(tmp_path)]
+    return found
+
+
+def conda(*lines: str, python: str = "3.11") -> str:
+    return f"dependencies:\n- python={python}\n- pip\n- pip:\n" + "".join(f"  - {line}\n" for line in lines)
+
+
+def test_the_one_that_has_every_pin_is_chosen(runtimes: Runtimes) -> None:
+    choice = runtimes.choose("env:1", conda("numpy==2.4.6", "mlflow-skinny==3.17.2"))
+    assert (choice.runtime.name, choice.note) == (".venv", "env:1 runs in .venv, which has all of its pins")
+    serving = conda("azureml-inference-server-http==1.5.1")
+    assert runtimes.choose("env:1", serving).runtime.name == ".venv-serving"
+
+
+def test_names_are_compared_as_pip_compares_them(runtimes: Runtimes) -> None:
+    assert runtimes.choose("env:1", conda("MLflow_Skinny==3.17.2")).runtime.name == ".venv"
+
+
+def test_conda_packages_are_pins_as_well(runtimes: Runtimes) -> None:
+    assert runtimes.choose("e", "dependencies: [python=3.11, numpy=2.4.6=py311]").runtime.name == ".venv"
+    with pytest.raises(RuntimeMissingError, match=r"numpy==1\.0"):
+        runtimes.choose("e", "dependencies: [numpy=1.0]")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (conda("numpy==2.4.5"), "numpy==2.4.5, but 2.4.6 is installed"),
+        (conda("polars==1.0"), "polars==1.0 is missing"),
+        (conda("numpy==2.4.6", python="3.10"), "python==3.10, but its Python is 3.11.7"),
+        (conda("git+https://example.com/x"), "no pin that can be checked"),
+        (conda("numpy==2.4.5"), "To repair: pin what `make` installs"),
+        ("[", "is no YAML"),
+        ("dependencies: 3", "has no list 'dependencies'"),
+        ("just text", "has no list 'dependencies'"),
+    ],
+)
+def test_when_none_has_them_the_pins_and_the_repair_are_named(runtimes: Runtimes, text: str, says: str) -> None:
+    with pytest.raises(RuntimeMissingError) as refused:
+        runtimes.choose("env:1", text)
+    assert says in str(refused.value)
+    assert "env:1" in str(refused.value)
+
+
+def test_an_image_alone_runs_in_the_first_that_can_do_the_work_and_says_so(runtimes: Runtimes) -> None:
+    choice = runtimes.choose("curated:1", None)
+    assert (choice.runtime.name, "stands in for its image" in choice.note) == (".venv", True)
+    assert runtimes.choose("curated:1", None, "azureml-inference-server-http").runtime.name == ".venv-serving"
+    with pytest.raises(RuntimeMissingError, match="no runtime here has tritonserver"):
+        runtimes.choose("curated:1", None, "tritonserver")
+
+
+def test_what_the_work_needs_must_be_pinned(runtimes: Runtimes) -> None:
+    with pytest.raises(RuntimeMissingError, match="does not have azureml-inference-server-http"):
+        runtimes.choose("env:1", conda("numpy==2.4.6"), "azureml-inference-server-http")
+
+
+def test_what_is_installed_later_is_seen(tmp_path: Path) -> None:
+    found = runtime(tmp_path / ".venv", numpy="1.0")
+    assert found.distributions == {"numpy": "1.0"}
+    (tmp_path / ".venv/lib/python3.11/site-packages/polars-2.0.dist-info").mkdir()
+    assert found.distributions == {"numpy": "1.0", "polars": "2.0"}
+
+
+def test_options_of_pip_are_no_pins() -> None:
+    assert pins("e", conda("--index-url https://x", "numpy==1.0")) == ["python==3.11", "pip", "numpy==1.0"]
