@@ -188,7 +188,7 @@ def _means(text: str, me: Resource) -> bool:
 def registry_id(me: Resource) -> str:
     """How a registry's asset is referred to from outside; '' for one in a workspace."""
     parts = me.id.text.split("/")
-    return f"azureml://registries/{parts[8]}/{'/'.join(parts[9:])}" if parts[7].lower() == "registries" else ""
+    return f"azureml://registries/{parts[8].lower()}/{'/'.join(parts[9:])}" if parts[7].lower() == "registries" else ""
 
 
 def _texts(value: Any) -> Iterator[str]:

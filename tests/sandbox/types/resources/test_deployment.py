@@ -1,0 +1,198 @@
+import secrets
+import sqlite3
+import uuid
+from typing import Any
+
+import pytest
+
+from sandbox.planes.login import hash_secret
+from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
+from tests.sandbox.world import until
+
+runs = pytest.mark.runs("Microsoft.Resources/deployments")
+IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
+CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+STORAGE = "Microsoft.Storage/storageAccounts"
+
+
+@pytest.fixture(scope="module")
+def group(sandbox: Sandbox) -> str:
+    return sandbox.group("templates")
+
+
+def resource(arm_type: str, name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "type": arm_type,
+        "apiVersion": "2024-11-30",
+        "name": name,
+        "location": "[resourceGroup().location]",
+        **more,
+    }
+
+
+def body(*resources: dict[str, Any], parameters: Any = None, given: Any = None, **more: Any) -> dict[str, Any]:
+    template = {"contentVersion": "1.0.0.0", "parameters": parameters or {}, "resources": list(resources), **more}
+    return {"properties": {"mode": "Incremental", "parameters": given or {}, "template": template}}
+
+
+def deploy(sandbox: Sandbox, group: str, name: str, content: dict[str, Any]) -> dict[str, Any]:
+    """Deploy and wait for the end; returns what is shown then, with the operation's error if it failed."""
+    path = f"{group}/providers/Microsoft.Resources/deployments/{name}"
+    answer = sandbox.call("PUT", path, content)
+    assert answer.status in (200, 201), answer
+    status = answer.headers["azure-asyncoperation"]
+    ended = until(lambda: (a := sandbox.call("GET", status).body)["status"] != "InProgress" and a)
+    return {**sandbox.call("GET", path).body, "error": ended.get("error", {"message": ""})["message"]}
+
+
+@runs
+def test_resources_are_made_after_those_they_depend_on(sandbox: Sandbox, group: str) -> None:
+    identity = f"[resourceId('{IDENTITIES}', 'first')]"
+    role = "[subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1')]"
+    shown = deploy(sandbox, group, "ordered", body(
+        {
+            "type": "Microsoft.Authorization/roleAssignments", "apiVersion": "2022-04-01",
+            "name": "[guid(resourceGroup().id, 'first')]", "dependsOn": [identity],
+            "properties": {"roleDefinitionId": role, "principalId": f"[reference({identity[1:-1]}).principalId]"},
+        },
+        resource(IDENTITIES, "first"),
+        outputs={"who": {"type": "string", "value": f"[reference({identity[1:-1]}).principalId]"}},
+    ))  # fmt: skip
+    assert shown["error"] == ""
+    principal = sandbox.call("GET", f"{group}/providers/{IDENTITIES}/first").body["properties"]["principalId"]
+    assert shown["properties"]["outputs"]["who"]["value"] == principal
+    made = [each["id"].split("/providers/")[-1].split("/")[1] for each in shown["properties"]["outputResources"]]
+    assert made == ["userAssignedIdentities", "roleAssignments"]
+    assert "template" not in shown["properties"]
+    listed = sandbox.call("GET", f"{group}/deployments/ordered/operations").body["value"]
+    assert [each["properties"]["provisioningState"] for each in listed] == ["Succeeded", "Succeeded"]
+
+
+@runs
+def test_parameters_variables_and_conditions_are_evaluated(sandbox: Sandbox, group: str) -> None:
+    content = body(
+        resource(IDENTITIES, "[variables('name')]", tags="[parameters('tags')]"),
+        resource(IDENTITIES, "never", condition="[equals(parameters('mode'), 'off')]"),
+        parameters={
+            "mode": {"type": "string", "defaultValue": "on"},
+            "tags": {"type": "object"},
+            "stem": {"type": "string", "defaultValue": "[concat('id-', parameters('mode'))]"},
+        },
+        given={"tags": {"value": {"team": "ml"}}},
+        variables={"name": "[format('{0}-{1}', parameters('stem'), uniqueString(resourceGroup().id))]"},
+    )
+    assert deploy(sandbox, group, "evaluated", content)["error"] == ""
+    found = sandbox.call("GET", f"{group}/providers/{IDENTITIES}").body["value"]
+    (made,) = [each for each in found if each["name"].startswith("id-on-")]
+    assert (len(made["name"]), made["tags"]) == (len("id-on-") + 13, {"team": "ml"})
+    assert "never" not in [each["name"] for each in found]
+
+
+@runs
+def test_a_nested_template_is_deployed_in_its_own_scope(sandbox: Sandbox, group: str) -> None:
+    inner = {
+        "contentVersion": "1.0.0.0",
+        "parameters": {"name": {"type": "string"}},
+        "resources": [resource(IDENTITIES, "[parameters('name')]")],
+    }
+    nested = {
+        "type": "Microsoft.Resources/deployments", "apiVersion": "2024-03-01", "name": "inner",
+        "properties": {
+            "mode": "Incremental", "expressionEvaluationOptions": {"scope": "inner"}, "template": inner,
+            "parameters": {"name": {"value": "[concat(parameters('name'), '-nested')]"}},
+        },
+    }  # fmt: skip
+    content = body(nested, parameters={"name": {"type": "string", "defaultValue": "outer"}})
+    assert deploy(sandbox, group, "nesting", content)["error"] == ""
+    assert sandbox.call("GET", f"{group}/providers/{IDENTITIES}/outer-nested").status == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (body(resource(IDENTITIES, "[conct('a')]")), "'conct('a')' calls conct(); the sandbox has: and,"),
+        (body(resource(IDENTITIES, "[parameters('no')]")), "the template has no parameter 'no'"),
+        (body(resource(IDENTITIES, "[concat('a']")), "'concat('a'' ends too early"),
+        (body(parameters={"p": {"type": "string"}}), "the template parameter 'p' is not provided"),
+        (
+            body(resource(IDENTITIES, "a", dependsOn=[f"[resourceId('{IDENTITIES}', 'b')]"]),
+                 resource(IDENTITIES, "b", dependsOn=[f"[resourceId('{IDENTITIES}', 'a')]"])),
+            "circular dependency between",
+        ),
+        (body(resource(IDENTITIES, "a/b")), "needs 1 names, not 2"),
+        (body(resource("Microsoft.Unknown/things", "a")), "Microsoft.Unknown"),
+        (body(resource(STORAGE, "badname!", kind="StorageV2", sku={"name": "Standard_LRS"})), "badname!"),
+    ],
+)  # fmt: skip
+def test_a_template_that_cannot_be_deployed_fails_and_says_why(
+    sandbox: Sandbox, group: str, content: dict[str, Any], says: str
+) -> None:
+    shown = deploy(sandbox, group, "failing", content)
+    assert shown["properties"]["provisioningState"] == "Failed"
+    assert says in shown["error"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"properties": {"mode": "Complete", "template": {"resources": []}}}, "mode is 'Complete'"),
+        ({"properties": {"mode": "Incremental"}}, "properties.template.resources is missing"),
+        (body(resource(IDENTITIES, "x", copy={"name": "c", "count": 2})), "resource 'x' has copy"),
+    ],
+)
+def test_what_the_sandbox_does_not_deploy_is_refused(
+    sandbox: Sandbox, group: str, content: dict[str, Any], says: str
+) -> None:
+    answer = sandbox.call("PUT", f"{group}/providers/Microsoft.Resources/deployments/refused", content)
+    assert (answer.status, answer.code) == (400, "InvalidTemplate")
+    assert says in answer.body["error"]["message"]
+
+
+def test_validation_makes_nothing_and_tells_what_would_be_refused(sandbox: Sandbox, group: str) -> None:
+    path = f"{group}/providers/Microsoft.Resources/deployments/unmade"
+    good = sandbox.call("POST", f"{path}/validate", body(resource(IDENTITIES, "unmade")))
+    assert (good.status, "error" in good.body) == (200, False)
+    assert sandbox.call("GET", f"{group}/providers/{IDENTITIES}/unmade").status == 404
+    assert sandbox.call("GET", path).status == 404
+    bad = sandbox.call("POST", f"{path}/validate", body(resource(IDENTITIES, "x")))
+    (detail,) = bad.body["error"]["details"]
+    assert (bad.body["error"]["code"], detail["code"]) == ("InvalidTemplateDeployment", "InvalidResourceName")
+
+
+def test_the_callers_own_rights_count_for_each_resource(sandbox: Sandbox, group: str) -> None:
+    token = contributor(sandbox, group)
+    role = "[subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1')]"
+    content = body(
+        resource(IDENTITIES, "allowed"),
+        {
+            "type": "Microsoft.Authorization/roleAssignments", "apiVersion": "2022-04-01", "name": "[guid('a')]",
+            "dependsOn": [f"[resourceId('{IDENTITIES}', 'allowed')]"],
+            "properties": {"roleDefinitionId": role, "principalId": "x"},
+        },
+    )  # fmt: skip
+    path = f"{group}/providers/Microsoft.Resources/deployments/limited"
+    answer = sandbox.call("PUT", path, content, token)
+    ended = until(
+        lambda: (a := sandbox.call("GET", answer.headers["azure-asyncoperation"]).body)["status"] != "InProgress" and a
+    )
+    assert (ended["status"], ended["error"]["code"]) == ("Failed", "AuthorizationFailed")
+    assert "'Microsoft.Authorization/roleAssignments/write'" in ended["error"]["message"]
+    assert sandbox.call("GET", f"{group}/providers/{IDENTITIES}/allowed").status == 200
+
+
+def contributor(sandbox: Sandbox, group: str) -> str:
+    """A token of an application that is a Contributor of the group, so that it may not assign roles."""
+    secret = secrets.token_hex(16)
+    connection = sqlite3.connect(sandbox.home.database, timeout=30)
+    with connection:
+        connection.execute(
+            "INSERT INTO principals VALUES ('maker-object', 'maker', 'maker', ?, '')", (hash_secret(secret),)
+        )
+    connection.close()
+    definition = (
+        f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/b24988ac-6180-42a0-ab88-20f7382dd24c"
+    )
+    path = f"{group}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+    sent = {"properties": {"principalId": "maker-object", "roleDefinitionId": definition}}
+    assert sandbox.call("PUT", path, sent).status == 201
+    return sandbox.token(client=("maker", secret))
