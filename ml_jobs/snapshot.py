@@ -62,7 +62,7 @@ def main() -> None:
     arguments = parser.parse_args()
     note = snapshot(arguments.out, arguments.months)
     print(f"path:    {arguments.out.as_posix()}")
-    print(f"months:  {note['months'][0]}..{note['months'][-1]} ({len(note['months'])})")
+    print(f"months:  {months.text(arguments.months)} ({len(arguments.months)})")
     print("rows:    " + ", ".join(f"{table} {rows}" for table, rows in sorted(note["rows"].items())))
     print(f"version: {note['version']}")
 

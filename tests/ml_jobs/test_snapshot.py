@@ -110,7 +110,7 @@ def test_the_program_prints_path_months_rows_and_version(tmp_path: Path) -> None
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines() == [
         f"path:    {tmp_path / 'out'}",
-        "months:  2013-02..2013-02 (1)",
+        "months:  2013-02 (1)",
         "rows:    airports 1458, flights 24951, planes 3322, weather 2010",
         f"version: {naming.content(tmp_path / 'out').version}",
     ]

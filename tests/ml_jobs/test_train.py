@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml_jobs import features, libraries, prepare, step, tracking, train
+from ml_jobs import features, libraries, prepare, tracking, train
 from tests.ml_jobs.conftest import Finished
 
 PARAMETERS = {
@@ -133,14 +133,23 @@ def test_parameters_and_metrics_go_to_the_run_of_the_job(tmp_path: Path, monkeyp
         assert own.fetchall() == [("FINISHED", 0.25)]
 
 
-def test_a_tracking_server_that_does_not_answer_is_named_without_its_password(
-    monkeypatch: pytest.MonkeyPatch, unused_port: int
+def test_a_tracking_server_that_does_not_answer_is_a_warning_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], unused_port: int
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:hush@127.0.0.1:{unused_port}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(step.StepError, match=r"MLFLOW_TRACKING_URI: .*127\.0\.0\.1") as refusal:
-        tracking.log({}, {"auc": 0.5})
-    assert "hush" not in str(refusal.value)
+    tracking.log({}, {"auc": 0.5})
+    warning = capsys.readouterr().err
+    assert warning.startswith("warning: not logged to MLFLOW_TRACKING_URI: ")
+    assert f"http://127.0.0.1:{unused_port}/api" in warning
+    assert "hush" not in warning
+
+
+def test_azure_s_address_is_used_as_https(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "azureml://127.0.0.1:1/mlflow/v1.0/subscriptions/s")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    tracking.log({}, {"auc": 0.5})
+    assert "https://127.0.0.1:1/mlflow/v1.0/subscriptions/s/api/2.0/mlflow/runs/create" in capsys.readouterr().err
 
 
 def test_nothing_is_logged_without_a_tracking_server(monkeypatch: pytest.MonkeyPatch) -> None:
