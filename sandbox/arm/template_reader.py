@@ -97,8 +97,8 @@ class _Reader:
         while self._peek() != ")":
             taken = live and not (lazy and arguments and bool(arguments[0]) != (len(arguments) == 1))
             arguments.append(self._expression(live=taken))
-            if self._peek() == ",":
-                self._take()
+            if self._peek() != ")":
+                self._expect(",")
         self._expect(")")
         if not live:
             return None
