@@ -114,7 +114,7 @@ class Forks:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
-    def begin(self, place: "Place", *arguments: str, kill: int | None = None) -> None:
+    def begin(self, place: "Program", *arguments: str, kill: int | None = None) -> None:
         """Start a run; the next :meth:`end` is about it."""
         asked = {"arguments": arguments, "folder": str(place.folder), "home": str(place.home.root),
                  "out": str(self._out), "kill": kill}  # fmt: skip
@@ -127,7 +127,7 @@ class Forks:
         assert self._process.stdout is not None
         return Done(**json.loads(self._process.stdout.readline()))
 
-    def run(self, place: "Place", *arguments: str, kill: int | None = None) -> Done:
+    def run(self, place: "Program", *arguments: str, kill: int | None = None) -> Done:
         """A run from begin to end; 0 points kill nothing and are counted."""
         self.begin(place, *arguments, kill=kill)
         return self.end()
@@ -141,26 +141,20 @@ class Forks:
         self._process.stdout.close()
 
 
-class Place:
-    """A folder with the small program and a sandbox of its own."""
+class Program:
+    """A folder with a program, a sandbox for it, and the command that brings it up.
 
-    def __init__(self, folder: Path, schema_cache: Path) -> None:
+    Args:
+        folder: where Pulumi.yaml is.
+        home: the sandbox's folder.
+        schema_cache: resource types read before.
+    """
+
+    def __init__(self, folder: Path, home: Path, schema_cache: Path) -> None:
         self.folder = folder
-        self.home = Home(folder / ".sandbox")
+        self.home = Home(home)
         self.home.root.mkdir(mode=0o700, parents=True)
         self.home.cache.symlink_to(schema_cache)
-        (folder / "Pulumi.yaml").write_text(PROJECT, encoding="utf-8")
-        (folder / "__main__.py").write_text(PROGRAM, encoding="utf-8")
-        self.configure("dev")
-
-    def configure(self, stack: str, **changes: object) -> None:
-        """Write a stack's configuration."""
-        values: dict[str, object] = {
-            "prefix": f"{stack}1", "identities": 3, "owner": "me@example.com", "container": "data",
-            "secret": "ordinary", **changes
-        }  # fmt: skip
-        text = "".join(f"  small:{key}: {json.dumps(value)}\n" for key, value in values.items())
-        (self.folder / f"Pulumi.{stack}.yaml").write_text(f"config:\n{text}", encoding="utf-8")
 
     def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
         """Start the command."""
@@ -229,6 +223,25 @@ class Place:
     def close(self) -> None:
         """Stop what runs."""
         launch.stop(self.home)
+
+
+class Place(Program):
+    """A folder with the small program and a sandbox of its own."""
+
+    def __init__(self, folder: Path, schema_cache: Path) -> None:
+        super().__init__(folder, folder / ".sandbox", schema_cache)
+        (folder / "Pulumi.yaml").write_text(PROJECT, encoding="utf-8")
+        (folder / "__main__.py").write_text(PROGRAM, encoding="utf-8")
+        self.configure("dev")
+
+    def configure(self, stack: str, **changes: object) -> None:
+        """Write a stack's configuration."""
+        values: dict[str, object] = {
+            "prefix": f"{stack}1", "identities": 3, "owner": "me@example.com", "container": "data",
+            "secret": "ordinary", **changes
+        }  # fmt: skip
+        text = "".join(f"  small:{key}: {json.dumps(value)}\n" for key, value in values.items())
+        (self.folder / f"Pulumi.{stack}.yaml").write_text(f"config:\n{text}", encoding="utf-8")
 
 
 def clean(home: Home | None = None, **extra: str) -> dict[str, str]:
