@@ -79,7 +79,8 @@ def test_a_model_version_that_is_not_there(dev: Program, forks: Forks, tmp_path:
     assert forks.run(dev, "up").code == 0
     done = forks.run(dev, "up", "--config-file", changed(tmp_path, "mlops:deployments: []", BLUE))
     assert done.code == 1
-    assert "models/flight-delay/versions/99' does not exist" in done.err
+    assert "models/flight-delay/versions/99' does not exist among the models of" in done.err
+    assert "which has none" in done.err
     assert "blue-deployment" in done.err
     again = forks.run(dev, "up", "--json")
     assert again.code == 0

@@ -248,5 +248,15 @@ def need(reference: str, segment: str, workspace: str, view: View) -> Resource:
     """
     found = resolve(reference, segment, workspace, view)
     if found is None:
-        raise Refusal(400, "UserError", f"'{reference}' does not exist among the {segment} of {workspace}.")
+        owner = ids.parse(workspace)
+        there = [
+            f"{container.name}:{version.name}"
+            for container in view.children(workspace, f"{owner.type}/{segment}")
+            for version in versions(container, view)
+        ]
+        few = ", ".join(there[-5:]) + (f" and {len(there) - 5} more" if len(there) > 5 else "")
+        raise Refusal(
+            400, "UserError",
+            f"'{reference}' does not exist among the {segment} of {workspace}, which has {few or 'none'}.",
+        )  # fmt: skip
     return found
