@@ -21,6 +21,7 @@ class Workspace(Kind):
     )
     tracked = True
     lro = True
+    extra = ("kind", "properties.Application_Type")  # azure-ai-ml's template of a workspace sends them
     defaults = {
         "properties.sku": {"name": "PerGB2018"},
         "properties.retentionInDays": 30,
