@@ -99,10 +99,10 @@ def _loopback() -> Finding:
     try:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
+            probe.listen()
+            socket.create_connection(probe.getsockname(), timeout=1).close()
     except OSError as error:
-        return Finding(
-            "loopback", False, f"no port on 127.0.0.1 can be taken ({error.strerror}): allow loopback sockets"
-        )
+        return Finding("loopback", False, f"127.0.0.1 cannot be served ({error.strerror}): allow loopback sockets")
     return Finding("loopback", True, "127.0.0.1 has free ports")
 
 
