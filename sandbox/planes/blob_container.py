@@ -9,7 +9,7 @@ from sandbox.arm.resource import Resource
 from sandbox.arm.verbs import Verbs
 from sandbox.gateway.http import Response
 from sandbox.planes import blob_xml
-from sandbox.planes.blob_target import Operation, Target, http_date, invalid_header
+from sandbox.planes.blob_target import Operation, Target, http_date, invalid_header, page_size
 from sandbox.store.blobs import BlobError, Container
 
 _PUBLIC = {"": "None", "blob": "Blob", "container": "Container"}
@@ -47,12 +47,9 @@ async def delete(target: Target) -> Response:
 async def list_blobs(target: Target) -> Response:
     """Blobs by name."""
     query = target.request.query
-    limit = query.get("maxresults", "5000")
-    if not limit.isdigit() or not int(limit):
-        raise ArmError(400, "OutOfRangeQueryParameterValue", f"maxresults is '{limit}': want 1 to 5000.")
     page = target.blobs.page(
         target.account.name, target.container, query.get("prefix", ""), delimiter=query.get("delimiter", ""),
-        marker=_read_marker(query.get("marker", "")), limit=min(int(limit), 5000),
+        marker=_read_marker(query.get("marker", "")), limit=page_size(query),
     )  # fmt: skip
     marker = base64.urlsafe_b64encode(page.marker.encode()).decode()
     return blob_xml.answer(blob_xml.blobs(f"https://{target.request.host}/", target.container, query, page, marker))

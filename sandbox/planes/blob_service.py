@@ -8,7 +8,7 @@ from sandbox.arm.errors import ArmError
 from sandbox.constants import TENANT_ID
 from sandbox.gateway.http import Response
 from sandbox.planes import blob_signing, blob_xml
-from sandbox.planes.blob_target import LATEST, Operation, Target
+from sandbox.planes.blob_target import LATEST, Operation, Target, page_size
 
 _LONGEST = timedelta(days=7)
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -23,7 +23,7 @@ _PROPERTIES = (
 async def list_containers(target: Target) -> Response:
     """Containers by name."""
     query = target.request.query
-    limit = int(query.get("maxresults", "5000"))
+    limit = page_size(query)
     found = target.blobs.containers(target.account.name, query.get("prefix", ""))
     found = [each for each in found if each.name >= query.get("marker", "")]
     marker = found[limit].name if len(found) > limit else ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -104,9 +104,22 @@ def read_date(name: str, text: str) -> datetime:
         ArmError: 400 InvalidHeaderValue, naming the header.
     """
     try:
-        return parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(text)
     except ValueError as error:
         raise invalid_header(name, text, "a date such as 'Sat, 21 Nov 2026 07:00:00 GMT'") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def page_size(query: Mapping[str, str]) -> int:
+    """How many entries of a listing are asked for at once, up to 5000.
+
+    Raises:
+        ArmError: 400 OutOfRangeQueryParameterValue.
+    """
+    limit = query.get("maxresults", "5000")
+    if not limit.isdigit() or not int(limit):
+        raise ArmError(400, "OutOfRangeQueryParameterValue", f"maxresults is '{limit}': want 1 to 5000.")
+    return min(int(limit), 5000)
 
 
 def invalid_header(name: str, value: str, wanted: str) -> ArmError:

@@ -193,6 +193,16 @@ def test_what_cannot_be_done_is_refused_by_name(
     assert f"<Code>{code}</Code>".encode() in answer.body
 
 
+@pytest.mark.parametrize("place", ["?comp=list", "{container}?restype=container&comp=list"])
+@pytest.mark.parametrize("limit", ["0", "-1", "many"])
+def test_a_page_has_a_size(
+    local: Sandbox, account: Account, container: ContainerClient, place: str, limit: str
+) -> None:
+    url = f"{account.url}/{place.format(container=container.container_name)}&maxresults={limit}"
+    answer = local.call("GET", url, token=local.token("https://storage.azure.com"))
+    assert (answer.status, answer.headers["x-ms-error-code"]) == (400, "OutOfRangeQueryParameterValue")
+
+
 def test_what_is_not_there_is_404(service: BlobServiceClient, container: ContainerClient) -> None:
     with pytest.raises(ResourceNotFoundError, match="BlobNotFound"):
         container.download_blob("none")
