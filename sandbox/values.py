@@ -4,7 +4,7 @@ Values are plain JSON. Two markers ride along: a string that stands for "not kno
 object that says "what I hold is a secret". Source: the Pulumi resource protocol (``pulumi.runtime.rpc``).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 Json = Any
@@ -27,12 +27,12 @@ def is_unknown(value: Json) -> bool:
     """Whether the value is not known before the update; what it holds is not looked at."""
     if isinstance(value, str):
         return value in _UNKNOWNS
-    return isinstance(value, Mapping) and value.get(SIGNATURE) == OUTPUT_SIGNATURE and "value" not in value
+    return isinstance(value, dict) and value.get(SIGNATURE) == OUTPUT_SIGNATURE and "value" not in value
 
 
 def is_secret(value: Json) -> bool:
     """Whether the value itself is marked secret."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return False
     return value.get(SIGNATURE) == SECRET_SIGNATURE or (
         value.get(SIGNATURE) == OUTPUT_SIGNATURE and bool(value.get("secret"))
@@ -46,7 +46,7 @@ def secret(value: Json) -> Json:
 
 def unwrap(value: Json) -> Json:
     """The value without markers around it; what it holds keeps its own."""
-    while isinstance(value, Mapping) and value.get(SIGNATURE) in (SECRET_SIGNATURE, OUTPUT_SIGNATURE):
+    while isinstance(value, dict) and value.get(SIGNATURE) in (SECRET_SIGNATURE, OUTPUT_SIGNATURE):
         value = value.get("value", UNKNOWN)
     return value
 
@@ -54,7 +54,7 @@ def unwrap(value: Json) -> Json:
 def plain(value: Json) -> Json:
     """The value without secret markers at any depth, nulls in objects left out."""
     value = unwrap(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         if value.get(SIGNATURE) == RESOURCE_SIGNATURE:
             return value.get("id") or value.get("urn")
         return {key: plain(item) for key, item in value.items() if unwrap(item) is not None}
@@ -67,7 +67,7 @@ def any_value(value: Json, test: Callable[[Json], bool]) -> bool:
     """Whether `test` holds for the value or anything in it."""
     if test(value):
         return True
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return any(any_value(item, test) for item in value.values())
     return isinstance(value, list) and any(any_value(item, test) for item in value)
 
@@ -87,7 +87,7 @@ def keep_secrets(value: Json, like: Json) -> Json:
     if is_secret(like):
         return secret(value)
     value = unwrap(value) if is_secret(value) else value
-    if isinstance(value, Mapping) and isinstance(like, Mapping):
+    if isinstance(value, dict) and isinstance(like, dict):
         return {key: keep_secrets(item, like[key]) if key in like else item for key, item in value.items()}
     if isinstance(value, list) and isinstance(like, list) and len(value) == len(like):
         return [keep_secrets(item, other) for item, other in zip(value, like, strict=True)]
@@ -98,7 +98,7 @@ def masked(value: Json) -> Json:
     """The value with every secret's marker in place and its content gone."""
     if is_secret(value):
         return {SIGNATURE: SECRET_SIGNATURE}
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: masked(item) for key, item in value.items()}
     return [masked(item) for item in value] if isinstance(value, list) else value
 
@@ -108,6 +108,6 @@ def shown(value: Json) -> Json:
     if is_secret(value):
         return "[secret]"
     value = unwrap(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: shown(item) for key, item in value.items()}
     return [shown(item) for item in value] if isinstance(value, list) else plain(value)

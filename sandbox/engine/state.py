@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +77,8 @@ class Codec:
 
     def dump(self, resource: Resource) -> str:
         """The resource as text."""
-        content = asdict(resource)
         return json.dumps(
-            {**content, "inputs": self._seal(resource.inputs), "outputs": self._seal(resource.outputs)},
+            {**vars(resource), "inputs": self._seal(resource.inputs), "outputs": self._seal(resource.outputs)},
             separators=(",", ":"), sort_keys=True,
         )  # fmt: skip
 
@@ -103,7 +102,7 @@ class Codec:
         if is_secret(value):
             clear = json.dumps(unwrap(value)).encode()
             return {SIGNATURE: SECRET_SIGNATURE, "ciphertext": self._key().encrypt(clear).decode()}
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             return {key: self._seal(item) for key, item in value.items()}
         return [self._seal(item) for item in value] if isinstance(value, list) else value
 
