@@ -5,16 +5,21 @@ import json
 import logging
 from datetime import datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sandbox import clock
+from sandbox.arm import ids
 from sandbox.arm.azure import Azure
 from sandbox.arm.errors import ArmError
-from sandbox.arm.resource import Change, Resource
+from sandbox.arm.ids import ResourceId
+from sandbox.arm.resource import Change, Resource, View
+from sandbox.store.db import DiskFullError
 
 log = logging.getLogger("sandbox.operations")
 
 _STATE = {"create": "Creating", "update": "Updating", "delete": "Deleting", "purge": "Deleting"}
 _GOING = ("delete", "purge")
+_RETRY_SECONDS = 1.0
 
 
 class Operations:
@@ -28,6 +33,7 @@ class Operations:
         self._azure = azure
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._polled: dict[str, asyncio.Event] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def pace(self) -> str:
         """How new operations end: ``now``, ``polls:N`` or ``seconds:N`` after their work is done."""
@@ -46,8 +52,17 @@ class Operations:
         )
         return operation
 
+    def under_way(self, change: Change, key: str, verb: str) -> str:
+        """The operation that already does this to a resource, or ''."""
+        row = change.tx.one(
+            "SELECT id FROM operations WHERE key = ? AND verb = ? AND state = 'InProgress'", (key, verb)
+        )
+        return str(row["id"]) if row else ""
+
     def launch(self, operation: str) -> None:
-        """Begin the work of a recorded operation."""
+        """Begin the work of a recorded operation, unless it is under way."""
+        if operation in self._tasks:
+            return
         task = asyncio.get_running_loop().create_task(self._run(operation))
         self._tasks[operation] = task
         task.add_done_callback(lambda _: self._tasks.pop(operation, None))
@@ -107,7 +122,7 @@ class Operations:
     async def _run(self, operation: str) -> None:
         row = self._azure.reader.one("SELECT * FROM operations WHERE id = ?", (operation,))
         if row is None:
-            return
+            return None
         error: ArmError | None = None
         result: Any = None
         try:
@@ -118,24 +133,43 @@ class Operations:
             log.exception("operation %s on %s failed", row["verb"], row["key"])
             error = ArmError(500, "InternalServerError", f"{type(failure).__name__}: {failure}")
         await self._wait(operation, row["pace"], row["started"])
-        await self._azure.change(
-            "", lambda change: self._end(change, operation, row["verb"], row["key"], row["generation"], error, result)
-        )
+
+        def end(change: Change) -> None:
+            self._end(change, operation, row["verb"], row["key"], row["generation"], error, result)
+
+        while True:
+            try:
+                return await self._azure.change("", end)
+            except DiskFullError as full:  # its client goes on polling: the end is written once there is room again
+                log.warning("operation %s on %s cannot end yet: %s", row["verb"], row["key"], full)
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _work(self, verb: str, key: str, generation: int) -> Any:
         """Do what the verb asks for; an action's answer is the result."""
+        if verb in _GOING:
+            return await self._remove(key, generation)
+        if verb not in _STATE:
+            me = self._azure.need(key)
+            return await self._azure.registry.need(me.id).actions()[verb.lower()](me, {}, self._azure)  # type: ignore[misc]
+        # The work on one resource takes turns, and the newest write is the one that counts: an older one that is
+        # still slow must not end last, nor begin what a deletion has just stopped.
+        async with self._turn(key):
+            found = self._azure.get(key)
+            if found and found.generation == generation and not going(found.id, self._azure):
+                await self._azure.registry.need(found.id).apply(found, self._azure)
+        return None
+
+    async def _remove(self, key: str, generation: int) -> None:
         me = self._azure.get(key)
         if me is None or me.generation != generation:
-            return None
-        kind = self._azure.registry.need(me.id)
-        if verb in _GOING:
-            for resource in [*self._azure.under(key), me]:
+            return
+        tree = [*self._azure.under(key), me]
+        for resource in tree:
+            async with self._turn(resource.id.key):
                 await self._azure.registry.need(resource.id).remove(resource, self._azure)
-        elif verb in _STATE:
-            await kind.apply(me, self._azure)
-        else:
-            return await kind.actions()[verb.lower()](me, {}, self._azure)  # type: ignore[misc]
-        return None
+
+    def _turn(self, key: str) -> asyncio.Lock:
+        return self._turns.setdefault(key, asyncio.Lock())
 
     async def _wait(self, operation: str, pace: str, started: str) -> None:
         how, _, amount = pace.partition(":")
@@ -156,8 +190,10 @@ class Operations:
     ) -> None:
         state = "Failed" if error else "Succeeded"
         me = change.get(key)
-        if me is None or me.generation != generation:
-            state = state if verb in _GOING else "Canceled"
+        if verb in _STATE and me is not None and me.generation != generation:
+            state = "Canceled"
+        elif me is None:
+            state = "Canceled" if verb in _STATE and verb not in _GOING else state
         elif verb in _GOING and error is None:
             erase_tree(change, me)
             if verb == "purge":
@@ -179,6 +215,18 @@ class Operations:
 def state_during(verb: str) -> str:
     """The provisioning state that a resource shows while an operation runs."""
     return _STATE[verb]
+
+
+def going(where: ResourceId, view: View) -> ResourceId | None:
+    """What is being deleted: the resource itself, or the nearest that encloses it."""
+    text = where.text
+    while text:
+        here = ids.parse(text)
+        row = view.reader.one("SELECT state FROM resources WHERE key = ?", (here.key,))
+        if row and row["state"] == _STATE["delete"]:
+            return here
+        text = here.parent
+    return None
 
 
 def erase_tree(change: Change, me: Resource) -> None:
@@ -207,16 +255,17 @@ def erase_tree(change: Change, me: Resource) -> None:
         for row in scope_held:
             change.tx.run("INSERT OR REPLACE INTO names VALUES (?,?,?)", (row["scope"], row["name"], me.id.key))
         return
-    for resource in [*below, me]:
-        nested = change.registry.need(resource.id)
-        if nested.soft_delete and resource is not me:
+    for resource in reversed(below):  # from the top: what is kept aside takes along all that is below it
+        if change.registry.need(resource.id).soft_delete and change.get(resource.id.text):
             erase_tree(change, resource)
-        elif change.get(resource.id.text):
+    for resource in [*below, me]:
+        if change.get(resource.id.text):
             change.erase(resource)
 
 
 def purge(change: Change, resource_id: str) -> bool:
-    """Forget a soft-deleted resource and give its name back; False when there was none."""
+    """Forget a soft-deleted resource, what was deleted in it before, and its name; False when there was none."""
     key = resource_id.lower()
+    change.tx.run("DELETE FROM deleted WHERE key > ? AND key < ?", (f"{key}/", f"{key}0"))
     change.tx.run("DELETE FROM names WHERE key = ?", (key,))
     return change.tx.run("DELETE FROM deleted WHERE key = ?", (key,)) > 0

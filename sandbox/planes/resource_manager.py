@@ -2,8 +2,10 @@
 
 import re
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from sandbox.arm import access, ids
+from sandbox.arm.accept import readable
 from sandbox.arm.access import Caller
 from sandbox.arm.errors import ArmError
 from sandbox.arm.ids import ResourceId
@@ -78,7 +80,7 @@ class ResourceManager(Plane):
     async def _post(self, request: Request, caller: Caller, parts: list[str]) -> Response:
         if len(parts) == 5 and parts[2].lower() == "providers" and parts[4].lower() == "checknameavailability":
             access.require(self.azure.reader, caller, f"{parts[3]}/{parts[4]}/read", f"/{parts[0]}/{parts[1]}")
-            return json_response(check_name(parts[3], await request.json() or {}, self.azure))
+            return json_response(check_name(parts[3], readable(await request.json() or {}), self.azure))
         where, name = ids.parse("/" + "/".join(parts[:-1])), parts[-1]
         self._require(caller, where, f"{name}/action")
         verbs = Verbs(self.azure, self.operations)
@@ -193,15 +195,20 @@ def _collection(parts: list[str]) -> tuple[str, str]:
 
 def _page(request: Request, rows: list[Any]) -> dict[str, Any]:
     """One page: ``$top`` and ``$skipToken`` as ARM's collections take them."""
-    top, skip = (
-        request.query.get("$top"),
-        int(request.query.get("$skipToken") or request.query.get("$skip") or 0),
-    )
-    if top is None or skip + int(top) >= len(rows):
+    top = _number(request, "$top", 1) if request.query.get("$top") else len(rows)
+    skip = _number(request, "$skipToken" if request.query.get("$skipToken") else "$skip", 0)
+    if skip + top >= len(rows):
         return {"value": rows[skip:]}
-    query = "&".join(f"{key}={value}" for key, value in request.query.items() if key not in ("$skipToken", "$skip"))
-    link = f"https://{request.host}{request.raw_path}?{query}&$skipToken={skip + int(top)}"
-    return {"value": rows[skip : skip + int(top)], "nextLink": link}
+    query = {key: value for key, value in request.query.items() if key not in ("$skipToken", "$skip")}
+    link = urlencode({**query, "$skipToken": skip + top}, safe="$", quote_via=quote)
+    return {"value": rows[skip : skip + top], "nextLink": f"https://{request.host}{request.raw_path}?{link}"}
+
+
+def _number(request: Request, name: str, least: int) -> int:
+    text = request.query.get(name) or "0"
+    if not text.isdecimal() or int(text) < least:
+        raise ArmError(400, "InvalidQueryParameterValue", f"{name} is '{text}': want a whole number from {least} on.")
+    return int(text)
 
 
 def _conditions(request: Request) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """User-assigned managed identity: a principal that several resources share."""
 
+from sandbox.arm.accept import make_principal
 from sandbox.arm.kind import Kind, Name
 from sandbox.arm.resource import Change, Resource
-from sandbox.arm.verbs import make_principal
 from sandbox.constants import TENANT_ID
 
 

@@ -3,11 +3,11 @@
 from functools import partial
 from pathlib import Path
 
+from sandbox.arm.accept import accept
 from sandbox.arm.azure import Azure
 from sandbox.arm.ids import parse
 from sandbox.arm.kind import Body
 from sandbox.arm.resource import Change, Resource
-from sandbox.arm.verbs import accept
 from sandbox.types.ml import content
 from sandbox.types.ml.asset import Container, newest, versions
 from sandbox.types.ml.job_needs import identity

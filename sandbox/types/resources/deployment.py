@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.arm import access, ids
+from sandbox.arm.accept import accept
 from sandbox.arm.azure import Azure
 from sandbox.arm.kind import Body, Kind, Name, Refusal, action
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.arm.template_functions import invalid, provided
 from sandbox.arm.template_reader import Scope
-from sandbox.arm.verbs import accept, log_activity
+from sandbox.arm.verbs import log_activity
 
 # What of a resource in a template is not sent; in lower case, as ARM reads it in any.
 _ENVELOPE = frozenset({
