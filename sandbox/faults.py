@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +20,10 @@ from sandbox.store.db import Store, Tx
 
 _FIELDS = {"method", "host", "path"}
 _ACTS = {"pass", "status", "delay", "reset", "half", "crash"}
+_VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "status": (lambda value: type(value) is int and 200 <= value <= 599, "a whole number from 200 to 599"),
+    "delay": (lambda value: type(value) in (int, float) and value >= 0, "seconds, 0 or more"),
+}
 
 
 @dataclass
@@ -105,18 +110,23 @@ def _count(number: int, tx: Tx) -> None:
     tx.run("UPDATE faults SET fired = fired + 1 WHERE id = ?", (number,))
 
 
-def _check(match: dict[str, str], script: list[dict[str, Any]]) -> None:
+def _check(match: object, script: object) -> None:
+    if not isinstance(match, dict) or not isinstance(script, list):
+        raise ArmError(400, "BadFault", "want {'match': {FIELD: REGULAR EXPRESSION}, 'script': [STEP...]}.")
     if unknown := set(match) - _FIELDS:
         raise ArmError(400, "BadFault", f"match has {sorted(unknown)}; accepted: {sorted(_FIELDS)}.")
     if not script:
         raise ArmError(400, "BadFault", "script is empty: it could never fire.")
     for step in script:
-        if len(step) != 1 or not set(step) <= _ACTS:
+        if not isinstance(step, dict) or len(step) != 1 or not set(step) <= _ACTS:
             raise ArmError(400, "BadFault", f"{step}: each step has one of {sorted(_ACTS)}.")
+        for act, (fits, wanted) in _VALUES.items():
+            if act in step and not fits(step[act]):
+                raise ArmError(400, "BadFault", f"{step}: {act} wants {wanted}.")
     for field, pattern in match.items():
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, TypeError) as error:
             raise ArmError(400, "BadFault", f"{field}={pattern!r} is no regular expression: {error}.") from error
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 import certifi
 import trustme
 
+from sandbox.atomic import write_private
 from sandbox.home import Home
 
 
@@ -26,11 +27,9 @@ class Authority:
         certificate = home.authority / "ca.crt"
         if not (key.exists() and certificate.exists() and home.ca_bundle.exists()):
             made = trustme.CA(organization_name="Azure sandbox on this machine")
-            key.touch(mode=0o600)
-            key.write_bytes(made.private_key_pem.bytes())
-            certificate.write_bytes(made.cert_pem.bytes())
-            bundle = made.cert_pem.bytes() + b"\n" + _public_bundle()
-            home.ca_bundle.write_bytes(bundle)
+            write_private(key, made.private_key_pem.bytes())
+            write_private(certificate, made.cert_pem.bytes())
+            write_private(home.ca_bundle, made.cert_pem.bytes() + b"\n" + _public_bundle())
         self._ca = trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
         self.context = lru_cache(maxsize=4096)(self._context)
 

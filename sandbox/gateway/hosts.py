@@ -18,10 +18,11 @@ class Plane:
 
     Attributes:
         hosts: patterns such as ``{account}.blob.core.windows.net``; a part in braces is one label.
-        scheme_tls: False for the sandbox's own plain address.
+        own: True for the sandbox's own address, which is plain; Azure's hosts are reached through TLS only.
     """
 
     hosts: ClassVar[tuple[str, ...]]
+    own: ClassVar[bool] = False
 
     def __init__(self, azure: Azure, tokens: Tokens, operations: Operations) -> None:
         self.azure = azure
@@ -60,7 +61,7 @@ class Hosts:
                 if other := claimed.get(shape):
                     raise RuntimeError(f"{pattern} is claimed by {type(other).__name__} and {type(plane).__name__}")
                 claimed[shape] = plane
-                expression = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^.]+)", re.escape(pattern))
+                expression = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[a-z0-9_-]{1,63})", re.escape(pattern))
                 self._patterns.append((re.compile(expression), plane))
         # A host without a variable part goes before one with.
         self._patterns.sort(key=lambda entry: entry[0].groups)

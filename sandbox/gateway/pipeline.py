@@ -1,6 +1,7 @@
 """The one ordered list that every request goes through: id, host, guard, fault, handle, error, log."""
 
 import logging
+import sqlite3
 import time
 
 from sandbox import clock
@@ -61,8 +62,8 @@ class Pipeline:
             )
         plane, names = found
         try:
-            _guard(request)
-            if (planned := await self._faults.strike(request)) is not None:
+            _guard(request, plane)
+            if not plane.own and (planned := await self._faults.strike(request)) is not None:
                 return planned
             return await plane.handle(request, names)
         except ArmError as error:
@@ -72,15 +73,37 @@ class Pipeline:
         except DiskFullError as full:
             log.warning("%s %s%s: %s", request.method, request.host, request.path, full)
             return plane.refuse(ArmError(507, "InsufficientStorage", str(full)))
+        except sqlite3.DatabaseError as damage:
+            log.exception("%s %s%s failed", request.method, request.host, request.path)
+            return plane.refuse(_unusable(damage))
         except Exception as error:
             log.exception("%s %s%s failed", request.method, request.host, request.path)
             return _failed(plane, error)
 
 
-def _guard(request: Request) -> None:
-    """Loopback alone does not stop a web page in a browser on this machine: it names its origin, no client does."""
+def _guard(request: Request, plane: Plane) -> None:
+    """Loopback alone does not stop a web page in a browser on this machine: it names its origin, no client does.
+
+    Nor may a request name another host than its connection: a token for Azure never travels in clear text.
+    """
+    tunnel = getattr(request.protocol, "host", "")
+    if tunnel != ("" if plane.own else request.host):
+        raise ArmError(
+            421, "MisdirectedRequest",
+            f"'{request.host}' is not answered on {f'a connection to {tunnel!r}' if tunnel else 'plain HTTP'}; "
+            + ("it is plain HTTP." if plane.own else "use https and the proxy that `python -m sandbox env` prints."),
+        )  # fmt: skip
     if "origin" in request.headers:
         raise ArmError(403, "OriginNotAllowed", f"Requests from a web page ({request.headers['origin']}) are refused.")
+
+
+def _unusable(damage: sqlite3.DatabaseError) -> ArmError:
+    """The state file gave way while it was in use; only stopping looks at it anew and names the repair."""
+    return ArmError(
+        500, "StateUnusable",
+        f"The sandbox's state file cannot be used: {damage}. Run: python -m sandbox down, then: python -m sandbox "
+        "doctor, which names the repair.",
+    )  # fmt: skip
 
 
 def _failed(plane: Plane, error: Exception) -> Response:

@@ -57,10 +57,14 @@ class Served(HttpToolsProtocol):
     """uvicorn's HTTP on a connection that was upgraded to TLS.
 
     Data may arrive between the end of the handshake and `connection_made`: it is kept until then.
+
+    Attributes:
+        host: the name that the tunnel was asked for; '' on a plain connection.
     """
 
-    def __init__(self, config: Config, state: ServerState) -> None:
+    def __init__(self, config: Config, state: ServerState, host: str = "") -> None:
         super().__init__(config, state, {"protocol": self})
+        self.host = host
         self._early: list[bytes] = []
 
     def connection_made(self, transport: Any) -> None:
@@ -131,7 +135,7 @@ class Tunnel(asyncio.Protocol):
     async def _upgrade(self, host: str) -> None:
         if self._transport is None:
             return
-        served = Served(self._config, self._state)
+        served = Served(self._config, self._state, host)
         try:
             secured = await asyncio.get_running_loop().start_tls(
                 self._transport, served, self._authority.context(host), server_side=True
