@@ -1,6 +1,7 @@
 """The gateway process: opens the state, starts the planes, listens on loopback, stops in order."""
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
@@ -8,19 +9,23 @@ import secrets
 import signal
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
 import uvloop
 from uvicorn.server import ServerState
 
-from sandbox import clock
+from sandbox import clock, launch
 from sandbox.arm.access import Tokens
 from sandbox.arm.azure import Azure
-from sandbox.arm.operations import Operations
+from sandbox.arm.kind import Kind
+from sandbox.arm.operations import Operations, going
 from sandbox.arm.registry import Registry
-from sandbox.arm.resource import Change
+from sandbox.arm.resource import Change, Resource
 from sandbox.arm.schema import Schema
+from sandbox.atomic import write_private
 from sandbox.constants import CLIENT_ID, OBJECT_ID, SUBSCRIPTION_ID
 from sandbox.faults import Faults
 from sandbox.gateway.certs import Authority
@@ -43,10 +48,36 @@ def serve(home: Home, port: int = 0) -> None:
     Args:
         home: the sandbox's folder.
         port: loopback port; 0 takes the one used before when it is free, else any free one.
+
+    Raises:
+        LaunchError: another gateway has this home.
+        StateError: the state cannot be used as it is.
     """
+    os.umask(0o077)
     home.make()
-    _log_to(home.logs / "gateway.log")
-    uvloop.run(_serve(home, port))
+    with _only_one(home):
+        _log_to(home.logs / "gateway.log")
+        uvloop.run(_serve(home, port))
+
+
+@contextmanager
+def _only_one(home: Home) -> Iterator[None]:
+    """Hold the home: two gateways would do every operation twice. The kernel lets go of it however this one ends."""
+    with (home.root / "gateway.lock").open("ab") as file:
+        deadline = time.monotonic() + launch.START_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                found = launch.running(home)  # none while it comes up or ends: that does not take long
+                if found or time.monotonic() > deadline:
+                    who = f"process {found.pid}, 127.0.0.1:{found.port}" if found else "it does not answer"
+                    raise launch.LaunchError(
+                        f"{home.root}: another gateway has it ({who}); stop that with: python -m sandbox down"
+                    ) from None
+                time.sleep(0.05)
+        yield
 
 
 async def _serve(home: Home, port: int) -> None:
@@ -79,8 +110,8 @@ async def _serve(home: Home, port: int) -> None:
     operations.resume()
     for kind in azure.registry:
         for resource in list(azure.of_kind(kind.arm_type)):
-            if resource.state == "Succeeded":
-                await kind.start(resource, azure)
+            if resource.state == "Succeeded" and not going(resource.id, azure):
+                await _bring_back(kind, resource, azure)
     await azure.work.settle()
     _announce(home, listener.getsockname()[1])
     log.info("ready on 127.0.0.1:%d after %.2f s", listener.getsockname()[1], time.perf_counter() - begun)
@@ -96,13 +127,18 @@ async def _serve(home: Home, port: int) -> None:
     log.info("stopped")
 
 
+async def _bring_back(kind: Kind, resource: Resource, azure: Azure) -> None:
+    """One that cannot come back is told in the log; it must not keep all others away."""
+    try:
+        await kind.start(resource, azure)
+    except Exception:
+        log.exception("%s could not be brought back", resource.id.text)
+
+
 async def _bear(azure: Azure, home: Home) -> None:
     """What is there from the start: the subscription, and a caller who owns it."""
     if not home.secret.exists():
-        part = home.secret.with_suffix(".part")
-        part.touch(mode=0o600)
-        part.write_text(secrets.token_urlsafe(32), encoding="utf-8")
-        part.replace(home.secret)
+        write_private(home.secret, secrets.token_urlsafe(32).encode())
     secret = home.secret.read_text(encoding="utf-8").strip()
 
     def write(change: Change) -> None:
@@ -118,7 +154,7 @@ async def _bear(azure: Azure, home: Home) -> None:
 
 def _listen(home: Home, port: int) -> socket.socket:
     last = home.root / "port"
-    wanted = port or (int(last.read_text(encoding="utf-8")) if last.exists() else 0)
+    wanted = port or _last_port(last)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -130,15 +166,22 @@ def _listen(home: Home, port: int) -> socket.socket:
                 "choose another with --port, or 0 for any free one"
             ) from error
         listener.bind(("127.0.0.1", 0))
-    last.write_text(str(listener.getsockname()[1]), encoding="utf-8")
+    write_private(last, str(listener.getsockname()[1]).encode())
     return listener
+
+
+def _last_port(path: Path) -> int:
+    """The port used before: a wish only, so a file that cannot be read is as good as none."""
+    try:
+        port = int(path.read_bytes())
+    except (OSError, ValueError):
+        return 0
+    return port if 0 < port < 65536 else 0
 
 
 def _announce(home: Home, port: int) -> None:
     """Say where the gateway is, only once it answers; the file appears whole or not at all."""
-    part = home.server.with_suffix(".part")
-    part.write_text(json.dumps({"pid": os.getpid(), "port": port, "since": clock.timestamp()}), encoding="utf-8")
-    part.replace(home.server)
+    write_private(home.server, json.dumps({"pid": os.getpid(), "port": port, "since": clock.timestamp()}).encode())
 
 
 def _log_to(path: Path) -> None:

@@ -186,8 +186,11 @@ class Store(Reader):
 
     def _fail(self, batch: list[_Wanted], error: Exception) -> None:
         """A commit that did not happen: nobody who waits for it is told that it did."""
-        if self._writing.in_transaction:
-            self._writing.execute("ROLLBACK")
+        try:
+            if self._writing.in_transaction:
+                self._writing.execute("ROLLBACK")
+        except sqlite3.Error as worse:  # they must be told all the same, or they wait for ever
+            error.add_note(f"and it could not be rolled back: {worse}")
         for _, future in batch:
             if not future.done():
                 future.set_exception(error)
