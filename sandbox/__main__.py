@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 another `up` hol
 """
 
 import argparse
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (launch.LaunchError, StateError) as error:
         console.error(str(error))
     except OSError as error:
-        console.error(f"{error.filename or 'a file'}: {error.strerror}; the state is as it was before")
+        where = f"{error.filename}: {error.strerror}" if error.filename else str(error) or type(error).__name__
+        console.error(f"{where}; repair that, then go on with the same command")
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
         console.error("interrupted; go on with the same command")
@@ -57,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         if as_json:
             each.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
         if stack:
-            each.add_argument("--stack", default="dev", help="stack name (default: dev)")
+            each.add_argument("--stack", type=_stack_name, default="dev", help="stack name (default: dev)")
             each.add_argument("--config-file", type=Path, help="read this instead of Pulumi.<stack>.yaml")
         return each
 
@@ -83,6 +85,14 @@ def parser() -> argparse.ArgumentParser:
     purge.add_argument("--yes", action="store_true", help="do not ask")
     verb("restore", _restore, "put the last good copy of the state back")
     return top
+
+
+def _stack_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", text) or set(text) == {"."}:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no stack name; accepted: 1-100 letters, digits, hyphens, underscores and periods"
+        )
+    return text
 
 
 def _port(text: str) -> int:

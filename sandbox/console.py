@@ -39,7 +39,7 @@ class Console:
         if self._as_json:
             return
         self._clear()
-        print(text, file=self._stream, flush=True)
+        self._write(f"{text}\n")
         self._draw()
 
     def status(self, text: str) -> None:
@@ -60,13 +60,21 @@ class Console:
         if self._as_json:
             ok = code == EXIT_OK
             whole = {"command": command, "ok": ok, "exit_code": code, "result": result, "errors": self._errors}
-            print(json.dumps(whole))
+            self._write(f"{json.dumps(whole)}\n")
 
     def _clear(self) -> None:
         if self._moving and self._status:
-            print("\r\x1b[2K", end="", file=self._stream, flush=True)
+            self._write("\r\x1b[2K")
 
     def _draw(self) -> None:
         if self._moving and self._status:
             width = os.get_terminal_size(self._stream.fileno()).columns if self._stream.isatty() else 80
-            print(self.paint(self._status[: width - 1], "dim"), end="", file=self._stream, flush=True)
+            self._write(self.paint(self._status[: width - 1], "dim"))
+
+    def _write(self, text: str) -> None:
+        """Whoever reads may leave, as `head` does: what is under way goes on and ends in order, unseen."""
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
