@@ -127,7 +127,8 @@ class Release:
 
     def _run_apply(self) -> None:
         try:
-            done = subprocess.run(self.apply, stdout=sys.stderr, check=False)
+            with self.report.handed_over():
+                done = subprocess.run(self.apply, stdout=sys.stderr, check=False)
         except OSError as error:
             raise UsageError(f"--apply {shlex.join(self.apply)}: cannot be run", why=str(error)) from None
         if done.returncode != 0:
