@@ -7,6 +7,8 @@ import base64
 import hashlib
 import hmac
 
+from cryptography.fernet import Fernet
+
 from sandbox.store.db import Reader
 
 
@@ -27,3 +29,17 @@ def derive(reader: Reader, *purpose: str, size: int = 64) -> bytes:
 def derive_text(reader: Reader, *purpose: str, size: int = 64) -> str:
     """The key for a purpose in base64, as Azure's services show theirs."""
     return base64.b64encode(derive(reader, *purpose, size=size)).decode()
+
+
+def seal(reader: Reader, text: str, *purpose: str) -> str:
+    """The text encrypted, to be kept in the state."""
+    return _cipher(reader, purpose).encrypt(text.encode()).decode()
+
+
+def unseal(reader: Reader, sealed: str, *purpose: str) -> str:
+    """The text that :func:`seal` was given."""
+    return _cipher(reader, purpose).decrypt(sealed.encode()).decode()
+
+
+def _cipher(reader: Reader, purpose: tuple[str, ...]) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(derive(reader, "seal", *purpose, size=32)))

@@ -203,6 +203,12 @@ SAMPLES: dict[str, Sample] = {
         },
         ("Microsoft.Resources/resourceGroups",),
     ),
+    "Microsoft.KeyVault/vaults/secrets": Sample(
+        f"{VAULT}/secrets/contract",
+        {"properties": {"value": "of a test", "contentType": "text/plain"}},
+        ("Microsoft.KeyVault/vaults",),
+        ("properties.value",),
+    ),
     "Microsoft.ContainerRegistry/registries": Sample(
         REGISTRY,
         {"location": "westeurope", "sku": {"name": "Basic"}, "properties": {"adminUserEnabled": False}},
