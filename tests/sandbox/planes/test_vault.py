@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sandbox.constants import OBJECT_ID, TENANT_ID
-from tests.sandbox.conftest import Answer, Sandbox
+from tests.sandbox.conftest import SUBSCRIPTION, Answer, Sandbox
 from tests.sandbox.planes.conftest import Principal, assign
 
 OFFICER, USER = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7", "4633458b-17de-408a-b874-0445c86b69e6"
@@ -137,6 +137,20 @@ def test_a_recovered_vault_has_its_secrets(local: Sandbox, vault: str) -> None:
     assign(local, path, OBJECT_ID, OFFICER)
     answer = local.call("GET", "https://secretsback.vault.azure.net/secrets/a", token=local.token(AUDIENCE))
     assert answer.body["value"] == "kept"
+
+
+def test_a_purged_vault_leaves_no_deleted_secret(local: Sandbox, vault: str) -> None:
+    path, url = vault.replace("secretstests", "secretspurged"), "https://secretspurged.vault.azure.net"
+    token = local.token(AUDIENCE)
+    for _ in range(2):
+        make(local, path)
+        assign(local, path, OBJECT_ID, OFFICER)
+        assert local.call("GET", f"{url}/deletedsecrets", token=token).body["value"] == []
+        assert local.call("PUT", f"{url}/secrets/a", {"value": "x"}, token).status == 200
+        assert local.call("DELETE", f"{url}/secrets/a", token=token).status == 200
+        assert local.call("DELETE", path).status == 200
+        purge = "/providers/Microsoft.KeyVault/locations/westeurope/deletedVaults/secretspurged/purge"
+        assert local.call("POST", f"{SUBSCRIPTION}{purge}", {}).status == 200
 
 
 def test_attributes_change_without_the_value(local: Sandbox, vault: str) -> None:
