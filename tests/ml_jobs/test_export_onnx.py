@@ -97,7 +97,7 @@ def test_the_same_model_is_exported_to_the_same_bytes(
     pipeline: dict[str, Path], step_program: Callable[..., Finished], tmp_path: Path
 ) -> None:
     """In a process of its own with another hash seed: the whole folder, card and sample included."""
-    other = {"PYTHONHASHSEED": "23", "OMP_NUM_THREADS": "1"}  # 23 orders sets of text otherwise than 0 does
+    other = {"PYTHONHASHSEED": "20", "OMP_NUM_THREADS": "1"}  # 20 orders the converter's sets otherwise than 0
     done = step_program(*arguments(folders(pipeline, tmp_path)), **other)
     assert done.code == 0, done.err
     again = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
