@@ -75,7 +75,8 @@ def _run(project: Project, monitor: Monitor, engine: Engine, preview: bool) -> N
     except (Exception, SystemExit) as error:
         raise _explain(error, project.folder) from error
     finally:
-        executor.shutdown(wait=True)
+        # Interrupted: what is under way comes to its end, what waits is not begun.
+        executor.shutdown(wait=True, cancel_futures=True)
         loop.close()
         asyncio.set_event_loop(None)
         os.chdir(before[0])

@@ -1,17 +1,18 @@
 """The four things an engine does with a stack: preview, up, refresh, destroy."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from sandbox.engine import config, program, recovery
 from sandbox.engine.config import Project
 from sandbox.engine.deleting import Waves, waves
 from sandbox.engine.deployment import Deployment, as_made
-from sandbox.engine.events import Diagnostic, Emit, Event, Mode, Op, Outcome, Summary
+from sandbox.engine.events import Emit, Event, Mode, Op, Outcome, Summary
 from sandbox.engine.journal import Edit, Journal, Key
 from sandbox.engine.locking import hold
 from sandbox.engine.monitor import Engine, Monitor
@@ -22,6 +23,7 @@ from sandbox.provider import packages
 from sandbox.provider.base import ProviderError
 
 _THREADS = 16
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,7 @@ class _Run:
         doomed = {**undeclared, **self._journal.retired}
         leaving = {urn for urn, _ in doomed}
         for wave in self._waves(doomed):
-            with ThreadPoolExecutor(_THREADS, thread_name_prefix="delete") as threads:
-                list(threads.map(lambda item: self._delete_one(item[0], item[1], leaving), wave))
+            _each(lambda item: self._delete_one(item[0], item[1], leaving), wave)
             if self._deployment.failed:
                 return
 
@@ -151,15 +152,7 @@ class _Run:
             self._deployment.fail(str(error), resource.urn)
 
     def _refresh(self) -> None:
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="refresh") as threads:
-            list(threads.map(self._refresh_one, list(self._journal.current.values())))
-        gone = {
-            urn
-            for urn, each in self._journal.current.items()
-            if each.parent and each.parent not in self._journal.current
-        }
-        if gone:
-            self._emit(Diagnostic("warning", f"the components around {', '.join(sorted(gone))} are not in the state"))
+        _each(self._refresh_one, list(self._journal.current.values()))
 
     def _refresh_one(self, resource: Resource) -> None:
         deployment = self._deployment
@@ -185,3 +178,13 @@ class _Run:
         diff = provider.diff(resource.urn, resource.id, resource.inputs, resource.outputs, state.inputs)
         op: Op = "update" if diff.changes or state.problems else "same"
         deployment.done(op, resource.urn, resource.type, started, resource_id=resource.id, changes=diff.changes)
+
+
+def _each(work: Callable[[T], None], items: Sequence[T]) -> None:
+    """Work on several at once. Interrupted: what is under way comes to its end, what waits is not begun."""
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="resource")
+    try:
+        for done in [threads.submit(work, item) for item in items]:
+            done.result()
+    finally:
+        threads.shutdown(wait=True, cancel_futures=True)

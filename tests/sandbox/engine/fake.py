@@ -25,7 +25,8 @@ class FakeCloud:
         self.path = path
         if not path.exists():
             path.write_text('{"objects": {}, "log": []}', encoding="utf-8")
-        self.die_at: int | None = None  # kill this process at the n-th moment
+        self.die_at: int | None = None  # at the n-th moment this process gets the signal
+        self.die_of = signal.SIGKILL
 
     @contextmanager
     def state(self) -> Iterator[dict[str, Any]]:
@@ -58,7 +59,7 @@ class FakeCloud:
         if self.die_at is not None:
             self.die_at -= 1
             if self.die_at == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self.die_of)
 
 
 class FakeProvider:

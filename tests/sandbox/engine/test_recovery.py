@@ -106,6 +106,30 @@ def test_a_kill_at_every_moment_of_a_destroy_is_made_good_by_the_next(memory: Pa
     assert moment > 10
 
 
+def test_an_interrupt_ends_what_is_under_way_begins_nothing_and_leaves_nothing_open(memory: Path) -> None:
+    for moment in range(1, 13):
+        folder = memory / str(moment)
+        folder.mkdir()
+        stack = Stack(folder)
+        stack.up(BEFORE)
+        stack.write(AFTER)
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            stack.cloud.die_at, stack.cloud.die_of = moment, signal.SIGINT
+            try:
+                stack.run("up")
+            except KeyboardInterrupt:
+                os._exit(130)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 130
+        journal = Journal.open(stack.home, "dev", write=False)
+        assert journal.intents == []
+        stack.up()
+        assert stack.cloud.objects == EXPECTED
+
+
 def test_a_preview_after_a_kill_says_that_up_begins_with_settling(stack: Stack) -> None:
     stack.write('R("a")')
     assert killed_at(stack, 4)
