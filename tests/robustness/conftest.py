@@ -220,6 +220,11 @@ class Program:
                     found.append(int(entry.name))
         return found
 
+    def held_by(self, pid: int, stack: str = "dev") -> bool:
+        """Whether a process holds the stack."""
+        lock = self.home.root / "locks" / f"{stack}.lock"
+        return lock.exists() and f'"pid": {pid},' in lock.read_text(encoding="utf-8")
+
     def close(self) -> None:
         """Stop what runs."""
         launch.stop(self.home)

@@ -1,6 +1,8 @@
 """What a user can get wrong: told with the thing, the value, what is accepted and the repair; nothing is lost."""
 
 import os
+import re
+import resource
 import socket
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import launch
-from tests.robustness.conftest import ROOT, Forks, Place, Program
+from tests.robustness.conftest import ROOT, Forks, Place, Program, clean
 
 MISTAKES = {
     "an unknown key": (
@@ -123,3 +125,27 @@ def test_a_closed_gateway(place: Place, forks: Forks) -> None:
     assert "login.microsoftonline.com" in done.stderr
     assert forks.run(place, "env").err == "error: the sandbox is not running; start it with: make up\n"
     assert forks.run(place, "up").code == 0
+
+
+def test_a_full_disk(place: Place, forks: Forks) -> None:
+    """Neither the gateway nor the command can write any more; what was there stays, and it goes on after."""
+    assert forks.run(place, "up").code == 0
+    mark, before = place.last_write(), place.resources("dev1")
+    place.configure("dev", owner="full@example.com", identities=5)
+    pid, kind = place.gateway().pid, resource.RLIMIT_FSIZE
+    limits = resource.prlimit(pid, kind)
+    resource.prlimit(pid, kind, (1, limits[1]))
+    try:
+        full = subprocess.run(
+            ["prlimit", "--fsize=1:", sys.executable, "-m", "sandbox", "up"], cwd=place.folder, env=clean(place.home),
+            text=True, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+    finally:
+        resource.prlimit(pid, kind, limits)
+    assert full.returncode == 1
+    assert re.search(rf"{re.escape(str(place.home.database))}: .* (\d+) (more )?bytes", full.stderr), full.stderr
+    assert "Traceback" not in full.stderr
+    assert (place.last_write(), place.resources("dev1")) == (mark, before)
+    again = forks.run(place, "up")
+    assert again.code == 0, again.said
+    assert sorted(name for verb, name, status in place.writes(mark) if status == 201) == ["id-3", "id-4"]

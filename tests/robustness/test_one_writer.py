@@ -65,8 +65,7 @@ def test_a_dead_owner_is_no_owner(module_place: Place, forks: Forks) -> None:
     module_place.configure("dev", owner="dead@example.com")
     slow_down(module_place)
     process = module_place.start("up")
-    lock = module_place.home.root / "locks" / "dev.lock"
-    until("the stack is held", lambda: f'"pid": {process.pid},' in lock.read_text(encoding="utf-8"))
+    until("the stack is held", lambda: module_place.held_by(process.pid))
     refused = forks.run(module_place, "destroy")
     assert refused.code == 3
     assert f"is held by process {process.pid} (up) since" in refused.err
