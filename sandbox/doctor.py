@@ -55,7 +55,10 @@ def _examine(home: Home) -> Iterator[Finding]:
     yield from _packages(Path("requirements.lock"))
     folder = next(each for each in (home.root, *home.root.parents) if each.exists())
     yield _finding(
-        "folder", os.access(folder, os.W_OK), str(folder), "not writable: set SANDBOX_HOME to a folder that is"
+        "folder",
+        folder.is_dir() and os.access(folder, os.W_OK),
+        str(folder),
+        "no folder that can be written: set SANDBOX_HOME to one",
     )
     free = shutil.disk_usage(folder).free // 2**20
     yield _finding(
