@@ -5,7 +5,7 @@ nothing but the standard library and starts in about 20 ms. ``FOLDER/spec.json``
 the command's own.
 
 What it leaves in the folder, each file whole or not at all:
-    process.json: {"pid", "start", "port"} once it runs.
+    process.json: {"pid", "start", "port"} just before the command is started.
     exit.json: {"code", "reason"} when the command has ended; code is negative for a signal.
 """
 
@@ -29,11 +29,12 @@ def main(folder: Path) -> None:
     spec = json.loads((folder / "spec.json").read_bytes())
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     listener = _listen() if spec["listen"] else None
-    child = _spawn(spec["argv"], spec["cwd"], listener)
     port = listener.getsockname()[1] if listener else 0
+    # Before the command: one that may have begun is never begun again.
+    write(folder / "process.json", {"pid": os.getpid(), "start": start_of(os.getpid()), "port": port})
+    child = _spawn(spec["argv"], spec["cwd"], listener)
     if listener:
         listener.close()  # the server alone holds it: nobody is left waiting at a dead one
-    write(folder / "process.json", {"pid": os.getpid(), "start": start_of(os.getpid()), "port": port})
     status, reason = _wait(child, spec["timeout"], spec["grace"])
     _signal(child, signal.SIGKILL)  # what the command left in its process group goes with it
     write(folder / "exit.json", {"code": os.waitstatus_to_exitcode(status), "reason": reason})

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import time
 
 import pytest
 
@@ -320,3 +321,21 @@ def test_a_job_waits_out_a_gateway_that_dies_before_it_starts(fresh_sandbox: San
     go.touch()
     assert world.ended(second) == "Completed"
     assert world.log(second) == "ran\n"
+
+
+@runs
+def test_a_gateway_killed_at_any_moment_neither_loses_nor_doubles_a_job(fresh_sandbox: Sandbox) -> None:
+    world = World(fresh_sandbox)
+    world.environment("plain")
+    count = fresh_sandbox.home.root / "count"
+    for number in range(8):
+        name = f"job{number}"
+        job = world.submit(name, f"echo {name} >> {count}; echo x > ${{{{outputs.o}}}}/f",
+                           outputs={"o": {"jobOutputType": "uri_folder"}})  # fmt: skip
+        time.sleep(number * 0.06)  # the moment of the kill
+        fresh_sandbox.kill()
+        fresh_sandbox.start()
+        assert world.ended(job) == "Completed", world.error(job)
+        assert world.read(f"azureml/{name}/o/f") == "x\n"
+    assert sorted(count.read_text().split()) == [f"job{number}" for number in range(8)]
+    until(lambda: not world.processes())

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,23 @@ def test_a_server_killed_while_the_gateway_was_away_is_started_again(world: Worl
     os.kill(keeper(world, "blue"), signal.SIGKILL)
     world.sandbox.start()
     assert until(lambda: (answer := served.score({})).status == 200 and answer).body["weights"] == "w1"
+
+
+@runs
+@pytest.mark.parametrize("wait", [0.0, 0.3, 0.8])
+def test_a_deployment_goes_on_when_the_gateway_was_killed_over_its_creation(world: World, wait: float) -> None:
+    endpoint = world.endpoint(f"cut{int(wait * 10)}")
+    where = f"{endpoint.path}/deployments/once{int(wait * 10)}"
+    assert world.sandbox.call("PUT", where, endpoint.body()).status == 201
+    time.sleep(wait)  # the moment of the kill
+    world.sandbox.kill()
+    world.sandbox.start()
+    world.settle(where)
+    name = where.rpartition("/")[2]
+    assert len(list(world.folder("deployments", name).rglob("process.json"))) == 1
+    marks = [mark for _, mark in process._marked(str(world.sandbox.home.work)) if f"/{name}-" in mark]
+    assert len(set(marks)) == 1
+    assert endpoint.score({}, azureml_model_deployment=name).status == 200
 
 
 @runs
