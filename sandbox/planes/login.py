@@ -84,6 +84,8 @@ def _audience(form: dict[str, str]) -> str:
     wanted = next((part for part in scope.split() if "://" in part or "/" in part), scope)
     if not wanted:
         raise ArmError(400, "invalid_scope", "AADSTS90014: The required field 'scope' is missing.")
+    if wanted.startswith("/"):  # a path is what the sandbox's own links are signed for
+        raise ArmError(400, "invalid_resource", f"AADSTS500011: The resource principal named '{wanted}' was not found.")
     return wanted.removesuffix(".default").rstrip("/")
 
 

@@ -24,6 +24,11 @@ def test_a_forged_token_is_refused(sandbox: Sandbox) -> None:
     assert (answer.status, answer.code) == (401, "InvalidAuthenticationToken")
 
 
+def test_nobody_signs_links_for_themselves(sandbox: Sandbox) -> None:
+    with pytest.raises(KeyError, match="access_token"):
+        sandbox.token("/artifact/v2.0/anything")
+
+
 @pytest.mark.parametrize(
     ("version", "code"), [("", "MissingApiVersionParameter"), ("latest", "InvalidApiVersionParameter")]
 )
