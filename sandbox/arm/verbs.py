@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox import clock
-from sandbox.arm.accept import accept, need_group, readable
+from sandbox.arm.accept import accept, need_group
 from sandbox.arm.azure import Azure
 from sandbox.arm.errors import ArmError, not_found
 from sandbox.arm.ids import ResourceId
@@ -147,7 +147,7 @@ class Verbs:
             operation = await self._azure.change(caller, lambda change: self._operations.record(change, me, verb))
             self._operations.launch(operation)
             return None, operation
-        answer = method(me, readable(body), self._azure)
+        answer = method(me, body, self._azure)
         return (await answer if inspect.isawaitable(answer) else answer), ""
 
 

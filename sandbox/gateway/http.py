@@ -58,19 +58,24 @@ class Request:
             self._body = b"".join([piece async for piece in self.stream()])
         return self._body
 
-    async def json(self) -> Any:
-        """The body read as JSON; None when it is empty.
+    async def json(self) -> dict[str, Any] | None:
+        """The body read as a JSON object; None when it is empty.
 
         Raises:
-            ArmError: 400 InvalidRequestContent, with the position.
+            ArmError: 400 InvalidRequestContent, with the position, or with what it is instead of an object.
         """
         body = await self.body()
         if not body:
             return None
         try:
-            return json.loads(body)
-        except ValueError as error:
+            found = json.loads(body)
+        except (ValueError, RecursionError) as error:
             raise ArmError(400, "InvalidRequestContent", f"The request content is not valid JSON: {error}.") from error
+        if not isinstance(found, dict):
+            raise ArmError(
+                400, "InvalidRequestContent", f"The request body must be a JSON object, not {type(found).__name__}."
+            )
+        return found
 
 
 @dataclass

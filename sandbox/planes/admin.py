@@ -6,7 +6,6 @@ import os
 import re
 import signal
 
-from sandbox.arm.accept import readable
 from sandbox.arm.errors import ArmError
 from sandbox.faults import Faults
 from sandbox.gateway.hosts import Plane
@@ -39,13 +38,13 @@ class Admin(Plane):
             case "GET", "/faults":
                 return json_response({"value": self.faults.receipts()})
             case "POST", "/faults":
-                body = readable(await request.json() or {})
+                body = await request.json() or {}
                 return json_response({"id": await self.faults.arm(body.get("match", {}), body.get("script", []))}, 201)
             case "DELETE", "/faults":
                 await self.faults.clear()
                 return Response(204)
             case "PUT", "/pace":
-                pace = str(readable(await request.json() or {}).get("pace"))
+                pace = str((await request.json() or {}).get("pace"))
                 if not _PACE.fullmatch(pace):
                     raise ArmError(400, "BadPace", f"pace is '{pace}': want now, polls:N or seconds:N.")
                 await self.azure.store.write(
@@ -53,7 +52,7 @@ class Admin(Plane):
                 )
                 return Response(204)
             case "POST", "/mutate":
-                body = readable(await request.json() or {})
+                body = await request.json() or {}
                 await mutate(self.azure, body.get("id", ""), body.get("set", {}), delete=bool(body.get("delete")))
                 return Response(204)
             case "POST", "/stop":

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from sandbox.arm import access, ids
-from sandbox.arm.accept import readable
 from sandbox.arm.access import Caller
 from sandbox.arm.errors import ArmError
 from sandbox.arm.ids import ResourceId
@@ -61,7 +60,7 @@ class ResourceManager(Plane):
         if request.method in ("PUT", "PATCH"):
             self._require(caller, where, "write")
             me, new, operation = await verbs.put(
-                where, await request.json(), caller.object_id, patch=request.method == "PATCH",
+                where, await request.json() or {}, caller.object_id, patch=request.method == "PATCH",
                 conditions=_conditions(request),
             )  # fmt: skip
             headers = {"etag": me.etag, **self._async_headers(request, me.id, operation)}
@@ -80,7 +79,7 @@ class ResourceManager(Plane):
     async def _post(self, request: Request, caller: Caller, parts: list[str]) -> Response:
         if len(parts) == 5 and parts[2].lower() == "providers" and parts[4].lower() == "checknameavailability":
             access.require(self.azure.reader, caller, f"{parts[3]}/{parts[4]}/read", f"/{parts[0]}/{parts[1]}")
-            return json_response(check_name(parts[3], readable(await request.json() or {}), self.azure))
+            return json_response(check_name(parts[3], await request.json() or {}, self.azure))
         where, name = ids.parse("/" + "/".join(parts[:-1])), parts[-1]
         self._require(caller, where, f"{name}/action")
         verbs = Verbs(self.azure, self.operations)

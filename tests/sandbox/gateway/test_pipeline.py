@@ -93,3 +93,11 @@ def test_faults_never_lock_out_who_clears_them(sandbox: Sandbox) -> None:
     finally:
         sandbox.admin("DELETE", "/faults")
     assert sandbox.call("GET", SUBSCRIPTION).status == 200
+
+
+@pytest.mark.parametrize("content", [b"[1]", b'"text"', b"{", b"[" * 100_000, b"\xff"])
+def test_a_body_that_is_no_json_object_is_refused(sandbox: Sandbox, content: bytes) -> None:
+    checked = f"{SUBSCRIPTION}/providers/Microsoft.Storage/checkNameAvailability"
+    for method, url in (("PUT", f"{SUBSCRIPTION}/resourceGroups/g"), ("POST", checked)):
+        answer = sandbox.call(method, url, content)
+        assert (answer.status, answer.code) == (400, "InvalidRequestContent")
