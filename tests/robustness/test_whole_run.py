@@ -1,0 +1,127 @@
+"""R11, R12: a whole run leaves its secrets nowhere, and never asks for anything beyond loopback."""
+
+import base64
+import html
+import json
+import stat
+import subprocess
+import sys
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.robustness.conftest import ROOT, clean
+from tests.robustness.whole_run import CANARY, Report
+
+ISOLATED = """
+set -e
+printf 'nameserver 127.0.0.1\\noptions timeout:1 attempts:1\\n' > "$1/resolv.conf"
+mount --bind "$1/resolv.conf" /etc/resolv.conf
+shift
+exec "$@"
+"""
+UNSHARE = ["unshare", "--net", "--mount", "--propagation", "private"]
+# What may hold secrets: whoever can read these is their owner.
+KEPT_FOR_THEM = {"caller.secret", "Pulumi.dev.yaml"}
+
+
+def can_isolate() -> bool:
+    """Whether this machine lets us make a network namespace."""
+    return subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the run happens."""
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory, schema_cache: Path) -> Report:
+    """The run, isolated where that is permitted."""
+    isolated = [*UNSHARE, "sh", "-c", ISOLATED, "sh", str(tmp_path_factory.mktemp("etc"))] if can_isolate() else []
+    done = subprocess.run(
+        [*isolated, sys.executable, "-m", "tests.robustness.whole_run", str(folder), str(schema_cache)], cwd=ROOT,
+        env=clean(), text=True, capture_output=True, timeout=170, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Report(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_it_does_its_work(whole: Report) -> None:
+    assert set(whole.codes.values()) == {0}, whole.said
+    assert (whole.job, whole.log.strip()) == ("Completed", "42")
+    assert (whole.answer["weights"], whole.answer["variant"]) == ("w1", "b")
+
+
+def test_nothing_beyond_loopback(whole: Report) -> None:
+    assert whole.foreign == []
+
+
+def test_no_look_ups_and_no_way_out(whole: Report) -> None:
+    if not can_isolate():
+        pytest.skip("this machine permits no network namespaces")
+    assert whole.interfaces == ["lo"], "it ran where nothing else is"
+    assert whole.looked_up == 0
+
+
+def spellings(value: str) -> Iterator[bytes]:
+    """A secret as it may be written somewhere."""
+    raw = value.encode()
+    yield raw
+    yield raw.hex().encode()
+    for start in range(3):  # base64 of something that holds it, wherever in it
+        whole = base64.b64encode(b"\0" * start + raw)
+        part = whole[4 if start else 0 : -4]
+        yield from (part, part.translate(bytes.maketrans(b"+/", b"-_")))
+    for text in (urllib.parse.quote(value, safe=""), urllib.parse.quote_plus(value), json.dumps(value)[1:-1],
+                 json.dumps(json.dumps(value)[1:-1])[1:-1], html.escape(value)):  # fmt: skip
+        yield text.encode()
+
+
+def found_in(content: bytes, whole: Report) -> list[str]:
+    """Names of the secrets that stand in a content, in any spelling."""
+    return [name for name, value in whole.secrets.items() if any(each in content for each in spellings(value))]
+
+
+def test_no_secret_in_any_file(folder: Path, whole: Report) -> None:
+    files = [path for path in folder.rglob("*") if path.is_file() and "cache" not in path.parts]
+    assert {"state.db", "state.db.good", "gateway.log", "plan.json", "outputs.json"} <= {path.name for path in files}
+    hits = {
+        str(path.relative_to(folder)): found for path in files
+        if path.name not in KEPT_FOR_THEM and (found := found_in(path.read_bytes(), whole))
+    }  # fmt: skip
+    assert hits == {}
+
+
+def test_no_secret_in_what_was_printed(whole: Report) -> None:
+    assert found_in(whole.said.encode(), whole) == []
+    assert "[secret]" in whole.said
+
+
+def test_no_secret_in_a_command_line(whole: Report) -> None:
+    assert any("sandbox serve" in line for line in whole.arguments)
+    assert any("score.py" in line for line in whole.arguments)
+    assert found_in("\n".join(whole.arguments).encode(), whole) == []
+
+
+def test_what_holds_secrets_is_its_owners_only(folder: Path, whole: Report) -> None:
+    home = folder / ".sandbox"
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    for name in ("caller.secret", "state.db", "state.db.good", "engine.key"):
+        assert stat.S_IMODE((home / name).stat().st_mode) == 0o600, name
+    for path in (home / "authority").iterdir():
+        private = b"PRIVATE KEY" in path.read_bytes()
+        assert not private or stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
+
+
+def test_the_search_finds_what_is_there() -> None:
+    """A search that cannot find proves nothing."""
+    report = Report(secrets={"it": CANARY})
+    for text in (CANARY, json.dumps({"a": CANARY}), urllib.parse.urlencode({"a": CANARY}), CANARY.encode().hex()):
+        assert found_in(f"before {text} after".encode(), report) == ["it"]
+    for start in range(4):
+        assert found_in(base64.b64encode(b"x" * start + CANARY.encode() + b"yy"), report) == ["it"]
+    assert found_in(b"nothing", report) == []
