@@ -57,6 +57,23 @@ def test_where_room_must_be_made_what_stands_on_it_goes_first_and_comes_back(sta
     ]  # fmt: skip
 
 
+def test_a_successor_that_could_not_be_made_is_still_due(stack: Stack) -> None:
+    stack.up('R("a", key=1, room=True)')
+    stack.failing('R("a", key=2, room=True, fail="create")')
+    stack.up('R("a", key=2, room=True)')
+    assert stack.steps == ["create-replacement a", "replace a"]
+    stack.up("")
+    assert stack.cloud.objects == {}
+
+
+def test_a_successor_that_is_no_longer_wanted_is_forgotten(stack: Stack) -> None:
+    stack.up('R("a", key=1, room=True)')
+    stack.failing('R("a", key=2, room=True, fail="create")')
+    stack.up("")
+    assert stack.cloud.log == []
+    assert stack.up().changes == {"same": 1}
+
+
 def test_the_program_decides_which_goes_first_over_the_provider(stack: Stack) -> None:
     stack.up('R("a", key=1, opts=Opts(delete_before_replace=True))')
     stack.up('R("a", key=2, opts=Opts(delete_before_replace=True))')

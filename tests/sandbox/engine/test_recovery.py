@@ -106,6 +106,16 @@ def test_a_kill_at_every_moment_of_a_destroy_is_made_good_by_the_next(memory: Pa
     assert moment > 10
 
 
+def test_an_interrupted_update_is_made_again_even_if_the_program_went_back(stack: Stack) -> None:
+    stack.up('R("a", size=1)')
+    for moment in range(1, 9):
+        stack.write('R("a", size=2)')
+        if not killed_at(stack, moment):
+            break
+        stack.up('R("a", size=1)')
+        assert stack.cloud.objects == {"a": {"size": 1}}, f"moment {moment}"
+
+
 def test_an_interrupt_ends_what_is_under_way_begins_nothing_and_leaves_nothing_open(memory: Path) -> None:
     for moment in range(1, 13):
         folder = memory / str(moment)

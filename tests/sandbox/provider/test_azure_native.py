@@ -205,7 +205,7 @@ class TestResources:
         assert provider.read(urn("keyvault:Vault"), made.id, vault, made.outputs) is None
 
 
-FAULTS = [{"status": 429}, {"status": 500}, {"status": 503}, {"reset": True}, {"half": True}]
+FAULTS = [{"status": 401}, {"status": 429}, {"status": 500}, {"status": 503}, {"reset": True}, {"half": True}]
 
 
 class TestTrouble:
