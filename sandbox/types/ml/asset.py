@@ -55,6 +55,11 @@ class Container(Kind):
             number += 1
         return str(number)
 
+    def check_delete(self, me: Resource, view: View) -> None:
+        """Its versions go with it, so none may be in use."""
+        for each in versions(me, view):
+            view.registry.need(each.id).check_delete(each, view)
+
     def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
         """Those that the view type shows, by name."""
         return [each for each in super().listed(scope, query, view) if shown(each, query)]
@@ -84,10 +89,7 @@ class Version(Kind):
         for flag in ("isAnonymous", "isArchived"):
             new.properties[flag] = bool(new.properties.get(flag))
         for bag in self.bags:
-            new.properties[bag] = {
-                key: value if isinstance(value, str | dict) else json.dumps(value)
-                for key, value in (new.properties.get(bag) or {}).items()
-            }
+            new.properties[bag] = _as_text(new, bag)
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """Content is immutable; what describes it is not."""
@@ -139,6 +141,13 @@ class Version(Kind):
         found = [each for each in view.listing(scope, self.arm_type) if shown(each, query)]
         order = (query.get("$orderBy") or query.get("orderBy") or "createdtime desc").lower()
         return sorted(found, key=lambda each: each.created, reverse=not order.endswith("asc") and " " in order)
+
+
+def _as_text(me: Resource, bag: str) -> Body:
+    given = me.properties.get(bag) or {}
+    if not isinstance(given, dict):
+        raise Refusal(400, "UserError", f"{bag} of {ml_name(me)} is {json.dumps(given)}: want an object.")
+    return {key: value if isinstance(value, str | dict) else json.dumps(value) for key, value in given.items()}
 
 
 def versions(container: Resource, view: View) -> list[Resource]:

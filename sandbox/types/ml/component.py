@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import clock
-from sandbox.arm.kind import Body
+from sandbox.arm.kind import Body, Refusal
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml import asset
 from sandbox.types.ml.asset import ML, Container, Version, stamp
@@ -35,14 +35,13 @@ class ComponentVersion(Version):
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
         """What a specification leaves out, and references in full."""
         super().fill(new, old, change)
-        specification = new.properties.get("componentSpec")
-        if isinstance(specification, dict):
-            _complete(specification, new)
-            _expand(specification, scope_of(new), change)
+        specification = _specification(new)
+        _complete(specification, new)
+        _expand(specification, scope_of(new), change)
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """Code, environment and nested components must exist."""
-        for here, key, segment in _references(new.get("properties.componentSpec", {})):
+        for here, key, segment in _references(_specification(new)):
             asset.need(here[key], segment, scope_of(new), view)
         super().check(new, old, view)
 
@@ -60,6 +59,13 @@ class ComponentVersion(Version):
 def scope_of(version: Resource) -> str:
     """The workspace or registry that a version is in."""
     return version.id.text.rsplit("/", 4)[0]
+
+
+def _specification(me: Resource) -> dict[str, Any]:
+    found = me.properties.get("componentSpec")
+    if isinstance(found, dict):
+        return found
+    raise Refusal(400, "UserError", f"componentSpec of {asset.ml_name(me)} is {found!r}: want an object.")
 
 
 def _complete(specification: dict[str, Any], me: Resource) -> None:
@@ -118,8 +124,8 @@ class RegistryComponentVersion(ComponentVersion):
 
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
         """A command that comes without code gets an empty one: a registry's components have a snapshot each."""
-        specification = new.properties.get("componentSpec")
-        if isinstance(specification, dict) and specification.get("type") == "command" and not specification.get("code"):
+        specification = _specification(new)
+        if specification.get("type") == "command" and not specification.get("code"):
             kept = old.get("properties.componentSpec.code") if old else None
             specification["code"] = kept or _empty_code(change.need(scope_of(new)), change)
         super().fill(new, old, change)

@@ -101,7 +101,8 @@ class Workspace(Kind):
         """The datastores that every workspace is born with, and its identity's way to them."""
         if old is None and new.get("properties.storageAccount"):
             make_datastores(new, change)
-        if new.get("identity.principalId") != (old.get("identity.principalId") if old else None):
+        known = old is not None and old.get("identity.principalId") == new.get("identity.principalId")
+        if not known or new.get("properties.allowRecoverSoftDeletedWorkspace"):
             grant(new, change)
 
     async def apply(self, me: Resource, azure: Azure) -> None:

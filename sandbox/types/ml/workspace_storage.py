@@ -47,6 +47,8 @@ def grant(me: Resource, change: Change) -> None:
         (me.get("properties.keyVault"), (_VAULT_ADMINISTRATOR,)),
     ):
         for role in roles if principal and target else ():
+            if has(str(principal), role, str(target), change):
+                continue
             change.make(
                 f"{target}/providers/Microsoft.Authorization/roleAssignments/{clock.new_id()}",
                 {
@@ -58,6 +60,12 @@ def grant(me: Resource, change: Change) -> None:
                     }
                 },
             )
+
+
+def has(principal: str, role: str, target: str, change: Change) -> bool:
+    """Whether a principal has a role on exactly this resource."""
+    where = (target.lower(), principal, role)
+    return change.tx.one("SELECT 1 FROM grants WHERE scope = ? AND principal = ? AND role = ?", where) is not None
 
 
 def revoke(me: Resource, change: Change) -> None:

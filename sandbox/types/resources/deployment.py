@@ -44,6 +44,8 @@ class Deployment(Kind):
         if not isinstance(new.get("properties.template.resources"), list):
             raise invalid("properties.template.resources is missing")
         for resource in new["properties.template.resources"]:
+            if not isinstance(resource, dict) or not {"type", "name"} <= resource.keys():
+                raise invalid(f"a resource is {str(resource)[:80]}, and each needs a type and a name")
             if "copy" in resource:
                 raise invalid(f"resource '{resource.get('name')}' has copy, which the sandbox does not expand")
 

@@ -72,6 +72,13 @@ def test_numbers_in_tags_become_text_as_the_service_keeps_them(world: World) -> 
     assert world.sandbox.call("GET", path).body["properties"]["properties"] == {"count": "3", "on": "true"}
 
 
+def test_tags_are_an_object(world: World) -> None:
+    sent = {"properties": {"image": "i", "tags": ["a"]}}
+    refused = world.refused(f"{world.ws}/environments/tagged/versions/1", sent)
+    assert refused.status == 400
+    assert 'tags of environments tagged:1 is ["a"]: want an object' in refused.body["error"]["message"]
+
+
 def test_lists_show_what_is_not_archived_the_newest_first(world: World) -> None:
     for version in ("1", "2", "3"):
         environment(world, "listed", version)
@@ -117,6 +124,7 @@ def test_a_version_that_a_deployment_uses_stays_until_the_deployment_is_gone(wor
     refused = world.refused(model, {}, "DELETE")
     assert (refused.status, refused.code) == (409, "UserError")
     assert "models served:1 cannot be deleted: deployments 'blue' uses it" in refused.body["error"]["message"]
+    assert world.refused(model.removesuffix("/versions/1"), {}, "DELETE").status == 409
     assert world.sandbox.call("DELETE", other).status == 200
     world.sandbox.call("DELETE", blue)
     until(lambda: world.sandbox.call("GET", blue).status == 404)

@@ -71,6 +71,14 @@ def test_what_it_names_must_exist(world: World, specification: dict[str, Any], m
     assert f"'{missing}' does not exist among the" in refused.body["error"]["message"]
 
 
+@pytest.mark.parametrize("specification", [None, "text", ["list"]])
+def test_its_specification_is_an_object(world: World, specification: object) -> None:
+    body = {"properties": {"componentSpec": specification}}
+    refused = world.refused(f"{world.ws}/components/shapeless/versions/1", body)
+    assert refused.status == 400
+    assert "componentSpec of components shapeless:1 is" in refused.body["error"]["message"]
+
+
 def test_its_description_changes_and_its_command_does_not(world: World) -> None:
     put(world, "kept")
     assert put(world, "kept", description="new", display_name="New", tags={"a": "b"})["display_name"] == "New"

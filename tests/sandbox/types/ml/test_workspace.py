@@ -127,13 +127,17 @@ def test_its_storage_cannot_change(world: World) -> None:
 
 def test_a_deleted_one_keeps_its_name_until_it_is_recovered_or_purged(world: World) -> None:
     path = beside(world, "softly")
-    first = world.put(path, body(world))["properties"]["workspaceId"]
+    identified = {"identity": {"type": "SystemAssigned"}}
+    made = world.put(path, {**body(world), **identified})
+    first, principal = made["properties"]["workspaceId"], made["identity"]["principalId"]
     world.put(f"{path}/environments/kept/versions/1", {"properties": {"image": "i"}})
     assert world.sandbox.call("DELETE", path).status == 200
     refused = world.refused(path, body(world))
     assert (refused.status, refused.code) == (409, "ConflictError")
     assert "exists in deleted state" in refused.body["error"]["message"]
-    back = world.put(path, body(world, allowRecoverSoftDeletedWorkspace=True))
+    back = world.put(path, {**body(world, allowRecoverSoftDeletedWorkspace=True), **identified})
+    assert back["identity"]["principalId"] == principal
+    assert principal in principals(world, world.storage)
     assert back["properties"]["workspaceId"] == first
     assert world.sandbox.call("GET", f"{path}/environments/kept/versions/1").status == 200
     assert world.sandbox.call("DELETE", f"{path}?api-version=2025-12-01&forceToPurge=true").status == 200

@@ -137,6 +137,7 @@ def test_a_template_that_cannot_be_deployed_fails_and_says_why(
     [
         ({"properties": {"mode": "Complete", "template": {"resources": []}}}, "mode is 'Complete'"),
         ({"properties": {"mode": "Incremental"}}, "properties.template.resources is missing"),
+        (body({"name": "untyped"}), "each needs a type and a name"),
         (body(resource(IDENTITIES, "x", copy={"name": "c", "count": 2})), "resource 'x' has copy"),
     ],
 )
