@@ -110,7 +110,7 @@ async def _serve(home: Home, port: int) -> None:
     operations.resume()
     for kind in azure.registry:
         for resource in list(azure.of_kind(kind.arm_type)):
-            if resource.state == "Succeeded" and not going(resource.id, azure):
+            if not going(resource.id, azure):
                 await _bring_back(kind, resource, azure)
     await azure.work.settle()
     _announce(home, listener.getsockname()[1])

@@ -145,7 +145,7 @@ class Kind:
         """The slow work of a deletion, before the row goes."""
 
     async def start(self, me: "Resource", azure: "Azure") -> None:
-        """Bring back what runs, when the sandbox starts again."""
+        """Bring back what runs, when the sandbox starts again; also after a write that failed or was cut off."""
 
     @classmethod
     def works(cls) -> bool:

@@ -222,16 +222,14 @@ class Scoring:
         self._serving: dict[str, Generation] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    def runs(self, key: str, digest: str) -> bool:
-        """Whether a deployment runs this very generation."""
-        return key in self._serving and self._serving[key].serving.digest == digest
-
     def folder(self, key: str, digest: str) -> Path:
         """The folder of a generation."""
         return self._shop.folder("deployments", key) / digest
 
     def bring_back(self, key: str, serving: Serving) -> None:
         """Put what an earlier gateway ran in its place again; it comes up in the background."""
+        if key in self._serving:
+            return  # a change that was cut off has been quicker
         self._serving[key] = Generation(self.folder(key, serving.digest), serving, self._shop)
         self._serving[key].bring_back()
 
@@ -242,11 +240,12 @@ class Scoring:
             UnhealthyError: it did not become ready; what ran before still does.
         """
         async with self._locks.setdefault(key, asyncio.Lock()):
-            if self.runs(key, serving.digest):
+            old = self._serving.get(key)
+            if old and old.serving.digest == serving.digest:
                 return
             fresh = Generation(self.folder(key, serving.digest), serving, self._shop)
             await fresh.start()
-            old = self._serving.get(key)
+            old = self._serving.get(key)  # it may have been brought back meanwhile
             self._serving[key] = fresh
             if old:
                 await old.stop()

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ SERVER = "azureml-inference-server-http"
 _TYPES = ("Managed", "Kubernetes")
 _PROBE = {"failureThreshold": 30, "successThreshold": 1, "initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S"}
 _REQUESTS = {"maxConcurrentRequestsPerInstance": 1, "maxQueueWait": "PT0.5S", "requestTimeout": "PT5S"}
+# What its servers run with: its own settings, unless the last change of them failed.
+_SERVED = "served"
 _DURATIONS = ("initialDelay", "period", "timeout", "maxQueueWait", "requestTimeout")
 
 
@@ -45,6 +48,7 @@ class OnlineDeployment(Kind):
     tracked = True
     system_data = True
     frozen = ("properties.endpointComputeType",)
+    hidden = (_SERVED,)
     defaults = {
         "sku": {"name": "Default", "capacity": 1},
         "properties.endpointComputeType": "Managed",
@@ -72,6 +76,8 @@ class OnlineDeployment(Kind):
             new.properties["environmentVariables"] = {}
         if new.body["sku"].get("capacity") is None:
             new.body["sku"]["capacity"] = 1
+        if old and _SERVED in old.body:
+            new.body[_SERVED] = old.body[_SERVED]
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """What it runs exists, on a size that exists, with settings that can be read."""
@@ -108,6 +114,8 @@ class OnlineDeployment(Kind):
             raise Refusal(400, "UserError", f"Deployment '{me.name}': the sandbox runs managed deployments only.")
         try:
             await azure.work.scoring.deploy(me.id.key, await _prepare(me, azure))
+            served = {"sku": me.body["sku"], "properties": me.properties}
+            await azure.revise(me, lambda current: current.body.update({_SERVED: served}))
         except UnhealthyError as error:
             raise Refusal(400, "ResourceNotReady", f"Deployment '{me.name}': {error}") from error
         except (RuntimeMissingError, PlaceError, StartError) as error:
@@ -115,8 +123,8 @@ class OnlineDeployment(Kind):
 
     async def start(self, me: Resource, azure: Azure) -> None:
         """Adopt its servers, or start them again, without holding up anybody else."""
-        if me["properties.endpointComputeType"] == "Managed":
-            azure.work.again(me.id.key, _bring_back(me, azure))
+        if served := me.get(_SERVED):
+            azure.work.again(me.id.key, _bring_back(replace(me, body={**me.body, **served}), azure))
 
     async def remove(self, me: Resource, azure: Azure) -> None:
         """Stop its servers."""
