@@ -69,6 +69,41 @@ def test_data_and_model_assets_and_outputs_of_jobs_are_inputs(world: World) -> N
 
 
 @runs
+def test_files_are_found_by_every_form_of_uri(world: World) -> None:
+    world.upload("forms", {"f": "found"})
+    store = world.sandbox.call("GET", f"{world.ws}/datastores/workspaceblobstore").body["properties"]
+    account, container = store["accountName"], store["containerName"]
+    forms = {
+        "short": "azureml://datastores/workspaceblobstore/paths/forms/f",
+        "long": f"azureml:/{world.ws}/datastores/workspaceblobstore/paths/forms/f",
+        "https": f"https://{account}.blob.core.windows.net/{container}/forms/f",
+        "wasbs": f"wasbs://{container}@{account}.blob.core.windows.net/forms/f",
+        "abfss": f"abfss://{container}@{account}.dfs.core.windows.net/forms/f",
+    }
+    inputs = {name: {"jobInputType": "uri_file", "uri": uri} for name, uri in forms.items()}
+    job = world.submit("forms", " ".join(["cat", *(f"${{{{inputs.{name}}}}}" for name in forms)]), inputs=inputs)
+    assert world.ended(job) == "Completed", world.error(job)
+    assert world.log(job) == "found" * len(forms)
+
+
+@runs
+def test_where_datastores_keep_keys_a_job_needs_no_role(world: World) -> None:
+    shown = world.sandbox.call("GET", world.ws).body["properties"]
+    place = {name: shown[name] for name in ("storageAccount", "keyVault")}
+    keyed = f"{world.ws.rpartition('/')[0]}/keyed"
+    world.put(keyed, {"location": "westeurope", "identity": {"type": "SystemAssigned"}, "properties": place})
+    world.put(f"{keyed}/environments/plain/versions/1", {"properties": {"image": "mcr.microsoft.com/azureml/minimal"}})
+    scale = {"vmSize": "Standard_D2ds_v5", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}}
+    world.put(f"{keyed}/computes/bare", {"properties": {"computeType": "AmlCompute", "properties": scale}})
+    properties = {
+        "jobType": "Command", "command": "touch ${{outputs.o}}/f", "environmentId": "azureml:plain:1",
+        "computeId": f"{keyed}/computes/bare", "outputs": {"o": {"jobOutputType": "uri_folder"}},
+    }  # fmt: skip
+    assert world.sandbox.call("PUT", f"{keyed}/jobs/keyed", {"properties": properties}).status == 201
+    assert world.ended(f"{keyed}/jobs/keyed") == "Completed", world.error(f"{keyed}/jobs/keyed")
+
+
+@runs
 def test_a_named_output_becomes_an_asset(world: World) -> None:
     outputs = {
         "d": {"jobOutputType": "uri_folder", "assetName": "made"},
