@@ -3,7 +3,6 @@
 It knows Azure's host names only; how they are reached is the transport's (``transport.py``).
 """
 
-import http.client
 import json
 import os
 import random
@@ -172,7 +171,7 @@ class Client:
             headers = {"Authorization": f"Bearer {self.token()}", "Content-Type": "application/json"}
             try:
                 answer = self._transport.exchange(parts.netloc, method, target, content, headers)
-            except (OSError, http.client.HTTPException) as error:
+            except OSError as error:
                 reached |= not isinstance(error, ConnectionRefusedError)
                 if attempt >= _ATTEMPTS:
                     raise ProviderError(
@@ -203,7 +202,7 @@ class Client:
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
                     answer = self._transport.exchange(LOGIN, "POST", target, form, headers)
-                except (OSError, http.client.HTTPException) as error:
+                except OSError as error:
                     if attempt == _ATTEMPTS:
                         raise ProviderError(f"{LOGIN} does not answer ({error}): is the sandbox running?") from error
                 else:

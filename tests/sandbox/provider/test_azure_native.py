@@ -209,6 +209,16 @@ FAULTS = [{"status": 401}, {"status": 429}, {"status": 500}, {"status": 503}, {"
 
 
 class TestTrouble:
+    def test_one_connection_serves_a_threads_requests(
+        self, provider: AzureNative, sandbox: Sandbox, group: str
+    ) -> None:
+        assert provider._client is not None
+        transport = provider._client._transport
+        before = set(transport._open)
+        make(provider, ACCOUNT, account(group))
+        assert set(transport._open) == before
+        assert len(before) == 2  # one to sign in, one to ARM
+
     @pytest.mark.parametrize("fault", FAULTS, ids=str)
     @pytest.mark.parametrize("call", range(3))
     def test_a_passing_fault_at_any_call_changes_nothing(
