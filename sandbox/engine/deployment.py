@@ -2,20 +2,18 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sandbox.engine.events import Declared, Diagnostic, Emit, Op, StepDone, StepStarted
+from sandbox.engine.events import Declared, Emit, Op
 from sandbox.engine.journal import Edit, Journal
 from sandbox.engine.plan import Goal, Plan, RefusedError, decide, follows, unknown_inputs
 from sandbox.engine.providers import PREFIX, Providers
+from sandbox.engine.report import Report
 from sandbox.engine.state import Resource
 from sandbox.provider.base import Change, Made, Naming, Provider, ProviderError
 from sandbox.store.migrate import StateError
 from sandbox.values import Props, has_unknown, keep_secrets, masked, secret
-
-_COUNTED = ("same", "create", "update", "replace", "delete", "read", "refresh", "forget", "recover")
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Answer:
     failed: bool = False
 
 
-class Deployment:
+class Deployment(Report):
     """Applies registrations of a program, from several threads, to a stack.
 
     Args:
@@ -40,16 +38,12 @@ class Deployment:
     """
 
     def __init__(self, journal: Journal, providers: Providers, emit: Emit, *, preview: bool, naming: Naming) -> None:
+        super().__init__(emit, preview=preview)
         self.journal = journal
         self.providers = providers
-        self.preview = preview
-        self.failed = False
-        self.counts: Counter[str] = Counter()
         self.declared: list[Declared] = []
         self.renamed: dict[str, str] = {}
-        self._emit = emit
         self._naming = naming
-        self._guard = threading.Lock()
         self._replacing = threading.RLock()
         self.seen: set[str] = set()
         self._made_room: dict[str, Mapping[str, Change]] = {}
@@ -104,33 +98,6 @@ class Deployment:
         self._keep(state)
         self.done("read", goal.urn, goal.type, started, resource_id=made.id)
         return Answer(goal.urn, made.id, made.outputs)
-
-    def fail(self, message: str, urn: str = "", where: str = "") -> None:
-        """Report an error; the run ends as failed."""
-        self.failed = True
-        self._emit(Diagnostic("error", message, urn, where))
-
-    # Events
-
-    def tell(self, diagnostic: Diagnostic) -> None:
-        """Report something that is not an error."""
-        self._emit(diagnostic)
-
-    def start(self, op: Op, urn: str, type_: str) -> float:
-        """Tell that a step begins; returns the time."""
-        if not self.preview:
-            self._emit(StepStarted(op, urn, type_))
-        return time.monotonic()
-
-    def done(
-        self, op: Op, urn: str, type_: str, started: float, *, resource_id: str = "",
-        changes: Mapping[str, Change] | None = None, error: str = "",
-    ) -> None:  # fmt: skip
-        """Tell that a step ended, and count it."""
-        if not error and op in _COUNTED:
-            with self._guard:
-                self.counts[op] += 1
-        self._emit(StepDone(op, urn, type_, time.monotonic() - started, resource_id, changes or {}, error))
 
     # Steps
 
