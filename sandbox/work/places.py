@@ -6,6 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from sandbox.store.blobs import Blobs
 
+_TOGETHER = 16  # writes at a time share a commit
+
 
 @dataclass(frozen=True)
 class Place:
@@ -73,9 +75,10 @@ async def store(blobs: Blobs, source: Path, place: Place) -> int:
         await blobs.put(place.account, place.container, place.path, source)
         return 1
     files = sorted(path for path in source.rglob("*") if path.is_file())
-    for path in files:
-        name = place.below(path.relative_to(source).as_posix()).path
-        await blobs.put(place.account, place.container, name, path)
+    for start in range(0, len(files), _TOGETHER):
+        names = [place.below(path.relative_to(source).as_posix()).path for path in files[start : start + _TOGETHER]]
+        writes = zip(names, files[start:], strict=False)
+        await asyncio.gather(*(blobs.put(place.account, place.container, name, path) for name, path in writes))
     return len(files)
 
 

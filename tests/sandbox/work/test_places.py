@@ -38,15 +38,18 @@ def test_a_folder_goes_there_and_comes_back_as_it_was(in_storage: Any, tmp_path:
     (source / "deep").mkdir(parents=True)
     (source / "deep/a.bin").write_bytes(b"x" * 200_000)
     (source / "b.txt").write_text("small")
+    for number in range(40):
+        (source / f"n{number}").write_text(str(number))
 
     async def work(blobs: Blobs) -> int:
         count = await store(blobs, source, ROOT.below("there"))
         await fetch(blobs, ROOT.below("there"), tmp_path / "back")
         return count
 
-    assert in_storage(work) == 2
+    assert in_storage(work) == 42
     assert (tmp_path / "back/deep/a.bin").read_bytes() == b"x" * 200_000
     assert (tmp_path / "back/b.txt").read_text() == "small"
+    assert [(tmp_path / f"back/n{number}").read_text() for number in range(40)] == [str(number) for number in range(40)]
 
 
 def test_a_single_blob_is_fetched_as_a_file(in_storage: Any, tmp_path: Path) -> None:

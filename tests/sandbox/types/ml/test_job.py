@@ -139,6 +139,19 @@ def test_a_job_knows_what_azure_tells_it_and_nothing_of_the_callers(world: World
 
 
 @runs
+def test_a_job_reaches_nothing_outside_this_machine(world: World) -> None:
+    code = world.code(
+        "calls", {"call.py": "import sys, urllib.request\ntry:\n    urllib.request.urlopen(sys.argv[1], timeout=20)\n"
+                            "except OSError as error:\n    print(error)\n"},
+    )  # fmt: skip
+    job = world.submit("calls", "python call.py https://example.com/; python call.py http://example.com/", codeId=code)
+    assert world.ended(job) == "Completed"
+    first, second = world.log(job).splitlines()
+    assert "Tunnel connection failed: 403" in first
+    assert "421" in second
+
+
+@runs
 def test_mlflow_logs_into_the_jobs_own_run(world: World) -> None:
     code = world.code("logs", {"t.py": "import mlflow\nmlflow.log_metric('auc', 0.75)\nmlflow.log_param('depth', 3)"})
     job = world.submit("logs", "python t.py", codeId=code)
