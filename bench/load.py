@@ -87,6 +87,7 @@ class _Client(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._over = False
+        self._lost = asyncio.Event()
         self.answered = 0
         self.failure = b""
 
@@ -95,26 +96,32 @@ class _Client(asyncio.Protocol):
         where, loop = urlsplit(self._server.url), asyncio.get_running_loop()
         plain = socket.socket()
         plain.setblocking(False)
-        await loop.sock_connect(plain, ("127.0.0.1", self._server.proxy or where.port or 80))
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        context = None
-        if self._server.proxy:
-            await loop.sock_sendall(plain, f"CONNECT {where.hostname}:443 HTTP/1.1\r\n\r\n".encode())
-            if b" 200 " not in (said := await loop.sock_recv(plain, 4096)):
-                raise BenchError(f"the proxy answered: {said[:300].decode('latin-1')}")
-            context = ssl.create_default_context(cafile=self._server.trusted)
-        await loop.create_connection(
-            lambda: self, sock=plain, ssl=context, server_hostname=where.hostname if context else None
-        )
+        try:
+            await loop.sock_connect(plain, ("127.0.0.1", self._server.proxy or where.port or 80))
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            context = None
+            if self._server.proxy:
+                await loop.sock_sendall(plain, f"CONNECT {where.hostname}:443 HTTP/1.1\r\n\r\n".encode())
+                if b" 200 " not in (said := await loop.sock_recv(plain, 4096)):
+                    raise BenchError(f"the proxy answered: {said[:300].decode('latin-1')}")
+                context = ssl.create_default_context(cafile=self._server.trusted)
+            await loop.create_connection(
+                lambda: self, sock=plain, ssl=context, server_hostname=where.hostname if context else None
+            )
+        except BaseException:
+            plain.close()
+            raise
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where to write; uvloop's transports do not derive from asyncio's."""
+        self._lost.clear()
         self._transport = transport  # type: ignore[assignment]
         if self._over:
             transport.abort()  # type: ignore[attr-defined]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Dial again, unless it is over."""
+        self._lost.set()
         if not self._over and not self.failure:
             self._dialling = asyncio.get_running_loop().create_task(self._again())
 
@@ -130,6 +137,7 @@ class _Client(asyncio.Protocol):
             await asyncio.gather(self._dialling, return_exceptions=True)
         if self._transport:
             self._transport.abort()
+            await self._lost.wait()
 
     def data_received(self, data: bytes) -> None:
         """Collect an answer."""
@@ -154,5 +162,11 @@ class _Client(asyncio.Protocol):
 
     async def _again(self) -> None:
         self._read.clear()
-        await self.dial()
-        self.next()
+        while not self._over:
+            try:
+                await self.dial()
+            except OSError:  # reset before it was whole: once more, as any client would
+                await asyncio.sleep(0)
+            else:
+                self.next()
+                return

@@ -16,7 +16,7 @@ from sandbox import launch
 from sandbox.home import Home
 
 ROOT = Path(__file__).parent.parent
-_SAMPLE_SECONDS = 0.02
+_SAMPLE_SECONDS = 0.05
 _FOREIGN = ("AZURE_", "ARM_", "SANDBOX_", "PULUMI_", "PYTHON")
 
 
@@ -40,7 +40,7 @@ class Run:
 
 
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], *, memory: bool = False) -> Run:
-    """Run a command to its end; watching its memory costs a little of its time.
+    """Run a command to its end. Watching its memory costs time: a run gives one figure or the other.
 
     Raises:
         BenchError: it failed.
