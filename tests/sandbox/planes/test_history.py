@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -37,20 +38,33 @@ def test_a_command_job_is_submitted_streamed_downloaded_and_listed(world: World,
 
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "say.py").write_text(
-        "import sys\nprint('said', open(sys.argv[1]).read())\nopen(sys.argv[2] + '/o', 'w').write('out')\n"
+        "import os, sys\nprint('said', open(sys.argv[1]).read())\nopen(sys.argv[2] + '/o', 'w').write('out')\n"
+        "while not os.path.exists(sys.argv[3]): pass\n"
     )
+    go = tmp_path / "go"
     (tmp_path / "in.txt").write_text("in")
     world.environment("plain")
     job = client.jobs.create_or_update(
         command(
-            code=str(tmp_path / "src"), command="python say.py ${{inputs.i}} ${{outputs.o}}", environment="plain:1",
-            compute="cpu", experiment_name="exp", inputs={"i": Input(type="uri_file", path=str(tmp_path / "in.txt"))},
+            code=str(tmp_path / "src"), command=f"python say.py ${{{{inputs.i}}}} ${{{{outputs.o}}}} {go}",
+            environment="plain:1", compute="cpu", experiment_name="exp",
+            inputs={"i": Input(type="uri_file", path=str(tmp_path / "in.txt"))},
             outputs={"o": Output(type="uri_folder")},
         )
     )  # fmt: skip
     printed = io.StringIO()
+    # The client prints logs only of a job that was still running when it first looked.
+    log = world.sandbox.home.logs / "gateway.log"
+
+    def let_go() -> None:
+        until(lambda: f"{job.name}/details" in log.read_text(encoding="utf-8"))
+        go.touch()
+
+    looked = threading.Thread(target=let_go)
+    looked.start()
     with redirect_stdout(printed):
         client.jobs.stream(job.name)
+    looked.join()
     assert "said in" in printed.getvalue()
     assert client.jobs.get(job.name).status == "Completed"
     client.jobs.download(job.name, download_path=tmp_path / "all", all=True)
