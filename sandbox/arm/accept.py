@@ -15,7 +15,6 @@ from sandbox.arm.schema import Schema
 from sandbox.constants import TENANT_ID
 
 Body = dict[str, Any]
-_USER_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 
 def accept(kind: Kind, where: ResourceId, body: Body, old: Resource | None, change: Change, *, patch: bool) -> Resource:
@@ -212,11 +211,11 @@ def _identity(new: Resource, old: Resource | None, change: Change) -> None:
 
 def _user_identity(key: str, of: Resource, change: Change) -> Body:
     found = change.need(key)
-    if found.id.kind != _USER_IDENTITY.lower():
+    if not (found.get("properties.principalId") and found.get("properties.clientId")):
         raise ArmError(
             400,
             "InvalidIdentity",
-            f"identity.userAssignedIdentities of '{of.name}' has '{key}': want a {_USER_IDENTITY}.",
+            f"identity.userAssignedIdentities of '{of.name}' has '{key}': want the id of a user-assigned identity.",
         )
     return {field: found[f"properties.{field}"] for field in ("principalId", "clientId")}
 
