@@ -3,9 +3,11 @@
 Both run the same flat program against a gateway of the same kind; the CLI through our provider as its plugin.
 """
 
+import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,7 +57,8 @@ def rows() -> Iterator[Row]:
 
 def project(place: Path, count: int) -> None:
     """Write a flat program of `count` resources."""
-    place.joinpath("Pulumi.yaml").write_text("name: bench\nruntime: python\n", encoding="utf-8")
+    runtime = {"name": "python", "options": {"toolchain": "pip", "virtualenv": sys.prefix}}
+    place.joinpath("Pulumi.yaml").write_text(json.dumps({"name": "bench", "runtime": runtime}), encoding="utf-8")
     place.joinpath("Pulumi.dev.yaml").write_text("config: {}\n", encoding="utf-8")
     place.joinpath("__main__.py").write_text(_PROGRAM.format(count=count), encoding="utf-8")
 
