@@ -66,7 +66,6 @@ async def _rate(server: Server, requests: Iterator[bytes], clients: int, seconds
     count, passed = sum(client.answered for client in each), time.perf_counter() - begun
     for client in each:
         await client.stop()
-    await asyncio.sleep(0.01)  # uvloop lets go of a socket a turn after it says that the connection is lost
     if failed := next((client.failure for client in each if client.failure), b""):
         raise BenchError(f"{server.url} answered: {failed[:600].decode('latin-1')}")
     return count / passed
