@@ -249,7 +249,7 @@ class Deployment(Report):
                 replaced.add(resource.urn)
                 doomed.append((resource, diff.changes))
             for resource, why in reversed(doomed):
-                self.delete(resource, 0, "delete-replaced", keep=True)
+                self.delete(resource, 0, "delete-replaced", keep=True, gone=resource.retain_on_delete)
                 self._made_room[resource.urn] = why
 
     def _dependents(self, root: Resource) -> list[Resource]:

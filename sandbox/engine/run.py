@@ -142,7 +142,10 @@ class _Run:
         return waves(doomed.items(), lambda urn: renamed.get(urn, urn))
 
     def _delete_one(self, key: Key, resource: Resource, leaving: set[str]) -> None:
-        gone = resource.pending_replacement or resource.deleted_with in leaving or resource.type.startswith(PREFIX)
+        if resource.pending_replacement:  # it is gone already, and its successor is no longer wanted
+            self._journal.end(None, Edit(drop={key}), wait=False)
+            return
+        gone = resource.deleted_with in leaving or resource.type.startswith(PREFIX)
         op: Op = (
             "forget" if resource.retain_on_delete or resource.external else "delete-replaced" if key[1] else "delete"
         )

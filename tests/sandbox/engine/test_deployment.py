@@ -173,6 +173,20 @@ def test_what_is_retained_leaves_the_state_and_stays_in_the_cloud(stack: Stack) 
     assert set(stack.cloud.objects) == {"a"}
 
 
+def test_what_is_retained_is_not_deleted_to_make_room_either(stack: Stack) -> None:
+    program = 'R("a", key={n}, id="a{n}", room=True, opts=Opts(retain_on_delete=True))'
+    stack.up(program.format(n=1))
+    stack.up(program.format(n=2))
+    assert set(stack.cloud.objects) == {"a1", "a2"}
+
+
+def test_what_made_room_and_is_no_longer_declared_is_told_once(stack: Stack) -> None:
+    stack.up('a = R("a", key=1, room=True)\nR("b", key=a.out)')
+    stack.up('R("a", key=2, room=True)')
+    assert stack.steps == ["delete-replaced b", "delete-replaced a", "create-replacement a", "replace a"]
+    assert set(stack.cloud.objects) == {"a"}
+
+
 def test_what_goes_along_with_another_is_not_deleted_by_itself(stack: Stack) -> None:
     stack.up('a = R("a")\nR("b", opts=Opts(deleted_with=a))')
     stack.up("")
