@@ -77,11 +77,6 @@ def has_unknown(value: Json) -> bool:
     return any_value(value, is_unknown)
 
 
-def has_secret(value: Json) -> bool:
-    """Whether anything in the value is marked secret."""
-    return any_value(value, is_secret)
-
-
 def keep_secrets(value: Json, like: Json) -> Json:
     """Mark in `value` what is marked secret at the same place in `like`."""
     if is_secret(like):

@@ -239,19 +239,6 @@ class Journal:
         self._numbers = itertools.count(max((intent.number for intent in self.intents), default=0) + 1)
 
 
-def stacks(home: Home) -> list[str]:
-    """Names of the stacks that have a state."""
-    if not home.database.exists():
-        return []
-    prepare(home.database)
-    connection = _connect(home.database)
-    try:
-        _prepare_tables(connection, home.database)
-        return [row[0] for row in connection.execute("SELECT DISTINCT stack FROM engine_resources ORDER BY stack")]
-    finally:
-        connection.close()
-
-
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA busy_timeout=30000")

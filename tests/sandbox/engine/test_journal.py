@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from sandbox.engine.events import Mode
-from sandbox.engine.journal import Edit, Journal, stacks
+from sandbox.engine.journal import Edit, Journal
 from sandbox.engine.state import Resource
 from sandbox.store import snapshot
 from sandbox.store.migrate import StateError
@@ -129,9 +129,3 @@ def test_writes_that_arrive_together_share_one_commit(stack: Stack) -> None:
     journal.flush()
     assert len(Journal.open(stack.home, "dev", write=False).current) == 101
     journal.close(good=True)
-
-
-def test_stacks_with_a_state_are_listed(stack: Stack) -> None:
-    assert stacks(stack.home) == []
-    stack.up('R("a")')
-    assert stacks(stack.home) == ["dev"]
