@@ -9,10 +9,10 @@ With ``kill`` the run ends by SIGKILL at its Nth point. Points are before and af
 journal, and before, during and after every request to Azure: wherever power can fail, as far as the engine can tell.
 """
 
-import http.client
 import json
 import os
 import signal
+import ssl
 import sys
 import tempfile
 import threading
@@ -41,31 +41,31 @@ class Points:
 
 
 def _watch(points: Points) -> None:
-    """Put the points where they are. Names of the product's inside: a rename fails here at once."""
+    """Put the points where they are: the journal's commits, and what goes to Azure and comes back."""
     from sandbox.engine.journal import Journal
 
-    write = Journal._write
-    send, receive = http.client.HTTPConnection.request, http.client.HTTPConnection.getresponse
+    write, send, receive = Journal._write, ssl.SSLSocket.sendall, ssl.SSLSocket.recv
+    verbs: dict[int, str] = {}
 
     def commit(self: Journal, batch: list[Any]) -> None:
         points.passed("before a commit")
         write(self, batch)
         points.passed("after a commit")
 
-    def request(self: http.client.HTTPConnection, method: str, *rest: Any, **more: Any) -> None:
-        self.robustness_method = method  # type: ignore[attr-defined]
-        points.passed(f"before {method}")
-        send(self, method, *rest, **more)
-        points.passed(f"during {method}")
+    def request(self: ssl.SSLSocket, data: bytes, flags: int = 0) -> None:
+        verbs[id(self)] = verb = data.split(b" ", 1)[0].decode()
+        points.passed(f"before {verb}")
+        send(self, data, flags)
+        points.passed(f"during {verb}")
 
-    def response(self: http.client.HTTPConnection) -> http.client.HTTPResponse:
-        answer = receive(self)
-        points.passed(f"after {getattr(self, 'robustness_method', '')}")
-        return answer
+    def answer(self: ssl.SSLSocket, *amount: int) -> bytes:
+        data = receive(self, *amount)
+        points.passed(f"after {verbs[id(self)]}")
+        return data
 
     Journal._write = commit  # type: ignore[method-assign]
-    http.client.HTTPConnection.request = request  # type: ignore[method-assign]
-    http.client.HTTPConnection.getresponse = response  # type: ignore[method-assign]
+    ssl.SSLSocket.sendall = request  # type: ignore[assignment,method-assign]
+    ssl.SSLSocket.recv = answer  # type: ignore[method-assign]
 
 
 def _child(asked: dict[str, Any], labels: int) -> int:

@@ -22,7 +22,7 @@ exec "$@"
 """
 FAULTS = (
     ("packages", "no-such-package missing (want 1.0); run: make install"),
-    ("folder", "not writable: set SANDBOX_HOME to a folder that is"),
+    ("folder", "no folder that can be written: set SANDBOX_HOME to one"),
     ("disk", "want 512: free some, or set SANDBOX_HOME"),
     ("memory", "100 MiB available; want 1024: end other programs"),
     ("loopback", "127.0.0.1 cannot be served (Network is unreachable): allow loopback sockets"),

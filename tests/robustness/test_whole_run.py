@@ -3,6 +3,8 @@
 import base64
 import html
 import json
+import os
+import socket
 import stat
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.robustness.conftest import ROOT, clean
-from tests.robustness.whole_run import CANARY, Report
+from tests.robustness.whole_run import CANARY, Report, _addresses
 
 ISOLATED = """
 set -e
@@ -115,6 +117,17 @@ def test_what_holds_secrets_is_its_owners_only(folder: Path, whole: Report) -> N
     for path in (home / "authority").iterdir():
         private = b"PRIVATE KEY" in path.read_bytes()
         assert not private or stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
+
+
+def test_a_socket_off_loopback_is_seen() -> None:
+    """A watch that cannot see proves nothing: both ways of looking at a process's sockets."""
+    assert list(_addresses(os.getpid(), everyone=False)) == []
+    with socket.socket() as open_to_all:
+        open_to_all.bind(("0.0.0.0", 0))  # noqa: S104 - what must never happen
+        open_to_all.listen()
+        port = open_to_all.getsockname()[1]
+        for everyone in (False, True):
+            assert f"tcp 00000000:{port:04X}" in list(_addresses(os.getpid(), everyone=everyone))
 
 
 def test_the_search_finds_what_is_there() -> None:

@@ -144,15 +144,31 @@ def _pids(folder: Path) -> Iterator[tuple[int, str]]:
 
 def _addresses(pid: int, *, everyone: bool) -> Iterator[str]:
     """Addresses off loopback of the sockets of a process, or of all in its network namespace."""
+    mine = set() if everyone else set(_sockets(pid))
+    for kind in ("tcp", "tcp6", "udp", "udp6"):
+        try:
+            lines = Path(f"/proc/{pid}/net/{kind}").read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            return  # it ended meanwhile
+        for line in lines:
+            parts = line.split()
+            if everyone or parts[9] in mine:
+                yield from (f"{kind} {where}" for where in parts[1:3] if not _is_here(where))
+
+
+def _sockets(pid: int) -> Iterator[str]:
+    """Inodes of the sockets that a process holds."""
     try:
-        mine = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
-        for kind in ("tcp", "tcp6", "udp", "udp6"):
-            for line in Path(f"/proc/{pid}/net/{kind}").read_text(encoding="ascii").splitlines()[1:]:
-                parts = line.split()
-                if everyone or f"socket:[{parts[9]}]" in mine:
-                    yield from (f"{kind} {where}" for where in parts[1:3] if not _is_here(where))
+        names = os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208 - it may end at any moment
     except OSError:
-        return  # it ended meanwhile
+        return
+    for name in names:
+        try:
+            target = str(Path(f"/proc/{pid}/fd/{name}").readlink())
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            yield target[8:-1]
 
 
 def _is_here(where: str) -> bool:
