@@ -65,7 +65,7 @@ def _watch(points: Points) -> None:
 
     Journal._write = commit  # type: ignore[method-assign]
     ssl.SSLSocket.sendall = request  # type: ignore[assignment,method-assign]
-    ssl.SSLSocket.recv = answer  # type: ignore[method-assign]
+    ssl.SSLSocket.recv = answer  # type: ignore[assignment,method-assign]
 
 
 def _child(asked: dict[str, Any], labels: int) -> int:
