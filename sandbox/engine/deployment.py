@@ -5,8 +5,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from sandbox.engine.deleting import waves
 from sandbox.engine.events import Declared, Emit, Op
-from sandbox.engine.journal import Edit, Journal
+from sandbox.engine.journal import Edit, Journal, Key
 from sandbox.engine.plan import Goal, Plan, RefusedError, decide, follows, unknown_inputs
 from sandbox.engine.providers import PREFIX, Providers
 from sandbox.engine.report import Report
@@ -253,15 +254,15 @@ class Deployment(Report):
                 self._made_room[resource.urn] = why
 
     def _dependents(self, root: Resource) -> list[Resource]:
-        """What stands on a resource, directly or not, and is not registered yet; nearer ones first."""
+        """What stands on a resource, directly or not, and is not registered yet; each after what it stands on."""
         with self._guard:
             others = [each for each in self.journal.current.values() if each.urn not in self.seen]
-        found: list[Resource] = []
+        found: dict[Key, Resource] = {}
         reached = {root.urn}
         while nearer := [each for each in others if each.urn not in reached and each.needs() & reached]:
-            found += nearer
+            found |= {(each.urn, 0): each for each in nearer}
             reached |= {each.urn for each in nearer}
-        return found
+        return [each for wave in reversed(waves(found.items())) for _, each in wave]
 
     def delete(self, resource: Resource, slot: int, op: Op, *, keep: bool = False, gone: bool = False) -> None:
         """Delete one resource. `keep` leaves a note that a successor is due; `gone` spares the provider the call.

@@ -57,6 +57,13 @@ def test_where_room_must_be_made_what_stands_on_it_goes_first_and_comes_back(sta
     ]  # fmt: skip
 
 
+def test_of_those_that_make_room_each_goes_before_what_it_stands_on(stack: Stack) -> None:
+    program = 'a = R("m", key={n}, room=True)\nb = R("z", key=a.out)\nR("c", of=a.out, key=b.out)'
+    stack.up(program.format(n=1))
+    stack.up(program.format(n=2))
+    assert stack.cloud.log == ["delete c", "delete z", "delete m", "create m", "create z", "create c"]
+
+
 def test_a_successor_that_could_not_be_made_is_still_due(stack: Stack) -> None:
     stack.up('R("a", key=1, room=True)')
     stack.failing('R("a", key=2, room=True, fail="create")')
