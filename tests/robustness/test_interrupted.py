@@ -1,5 +1,6 @@
 """R1: killed at any moment, the next `up` needs no other command: nothing refused, doubled, lost or left running."""
 
+import json
 import signal
 from collections import Counter
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.robustness.conftest import Forks, Place
 
-FIRST_UPS, CHANGES = 25, 25
+FIRST_UPS, CHANGES, TAKEN_BACK = 25, 25, 10
 # What Azure makes of itself beside a storage account.
 BY_AZURE = {"default"}
 BEFORE = {"identities": 3, "owner": "before@example.com", "container": "data"}
@@ -72,6 +73,7 @@ def test_a_change_killed(shared: Place, changed: tuple[Forks, int], share: float
     stays = {"rg-changed1", "log-changed1", "stchanged1", "code", "id-0", "id-1"}
     expected = stays | {str(new["container"])} | ({"id-2"} if new is BEFORE else set())
     assert shared.resources("changed1") == dict.fromkeys(expected | BY_AZURE, "Succeeded")
+    assert owners(shared, "changed1") == {str(new["owner"])}
     written = Counter(shared.writes(mark))
     made = {str(new["container"])} | ({"id-2"} if new is BEFORE else set())
     gone = {str(old["container"])} | ({"id-2"} if new is AFTER else set())
@@ -79,6 +81,23 @@ def test_a_change_killed(shared: Place, changed: tuple[Forks, int], share: float
     assert {name: count for (verb, name, _), count in written.items() if verb == "delete"} == dict.fromkeys(gone, 1)
     assert {name for verb, name, status in written if (verb, status) == ("write", 200)} == stays - {"code"}
     holds_all(shared, "changed", len(expected))
+
+
+@pytest.mark.parametrize("share", [point / TAKEN_BACK for point in range(TAKEN_BACK)])
+def test_a_change_killed_and_taken_back(shared: Place, changed: tuple[Forks, int], share: float) -> None:
+    """What the cloud holds may be newer than what the engine saw last: it is asked, not remembered."""
+    forks, points = changed
+    shared.configure("changed", **BEFORE)
+    assert forks.run(shared, "up", "--stack", "changed").code == 0
+    shared.configure("changed", **AFTER)
+    assert forks.run(shared, "up", "--stack", "changed", kill=1 + int(share * 0.9 * points)).code == -signal.SIGKILL
+    shared.configure("changed", **BEFORE)
+    again = forks.run(shared, "up", "--stack", "changed")
+    assert (again.code, again.err) == (0, ""), again.said
+    assert owners(shared, "changed1") == {"before@example.com"}
+    assert {"data", "id-2"} < set(shared.resources("changed1"))
+    assert "moved" not in shared.resources("changed1")
+    holds_all(shared, "changed", 8)
 
 
 @pytest.mark.parametrize("lines", [1, 3, 6])
@@ -95,6 +114,12 @@ def test_the_command_itself_killed(shared: Place, forks: Forks, lines: int) -> N
     assert (again.code, again.err) == (0, ""), again.said
     assert max(Counter(shared.writes(mark)).values()) == 1
     holds_all(shared, stack, 8)
+
+
+def owners(place: Place, prefix: str) -> set[str]:
+    """Whose tag the resources of a stack carry in the cloud."""
+    rows = place.query("SELECT body FROM resources WHERE key LIKE ?", f"%/resourcegroups/rg-{prefix}%")
+    return {tags["owner"] for row in rows if (tags := json.loads(row["body"]).get("tags"))}
 
 
 def holds_all(place: Place, stack: str, count: int) -> None:
