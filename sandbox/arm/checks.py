@@ -52,9 +52,7 @@ class Checker:
         self._objects = objects
         self._names = names
 
-    def properties(
-        self, path: str, value: Mapping[str, Json], types: Mapping[str, Any], owner: str
-    ) -> list[Failure]:
+    def properties(self, path: str, value: Mapping[str, Json], types: Mapping[str, Any], owner: str) -> list[Failure]:
         """Check an object's properties against their types; `owner` names the object in messages."""
         known = types if self._names is Names.PULUMI else _arm_names(types)
         failures = []
@@ -67,9 +65,7 @@ class Checker:
             elif known[name].get("readOnly") and item is not None:
                 if self._names is Names.PULUMI:
                     failures.append(
-                        Failure(
-                            here, "unknown-property", f"'{name}' of {owner} is set by Azure; leave it out"
-                        )
+                        Failure(here, "unknown-property", f"'{name}' of {owner} is set by Azure; leave it out")
                     )
                 else:
                     failures.append(Failure(here, "read-only", f"'{name}' of {owner} is set by Azure"))
@@ -90,11 +86,7 @@ class Checker:
                 return self.properties(path, value, entry["nested"], owner)
             return [_wrong(path, value, "an object")]
         if path.endswith("userAssignedIdentities") and self._names is Names.ARM:
-            return (
-                []
-                if isinstance(value, Mapping)
-                else [_wrong(path, value, "an object with identities as keys")]
-            )
+            return [] if isinstance(value, Mapping) else [_wrong(path, value, "an object with identities as keys")]
         if "const" in entry and value != entry["const"]:
             return [Failure(path, "bad-enum", f"{_brief(value)}: only '{entry['const']}' is accepted")]
         return self._value(path, value, entry["type"])
@@ -110,30 +102,20 @@ class Checker:
         if "list" in kind:
             if not isinstance(value, list):
                 return [_wrong(path, value, "a list")]
-            return [
-                found
-                for i, item in enumerate(value)
-                for found in self._value(f"{path}[{i}]", item, kind["list"])
-            ]
+            return [found for i, item in enumerate(value) for found in self._value(f"{path}[{i}]", item, kind["list"])]
         if not isinstance(value, Mapping):
             choices = kind.get("oneOf", ())
             if any(not self._value(path, value, choice) for choice in choices):
                 return []
             return [_wrong(path, value, "an object")]
         if "map" in kind:
-            return [
-                found
-                for key, item in value.items()
-                for found in self._value(f"{path}.{key}", item, kind["map"])
-            ]
+            return [found for key, item in value.items() for found in self._value(f"{path}.{key}", item, kind["map"])]
         if "object" in kind:
             return self._object(path, value, kind["object"])
         return self._union(path, value, kind["oneOf"])
 
     def _object(self, path: str, value: Mapping[str, Json], name: str) -> list[Failure]:
-        return self.properties(
-            path, value, self._objects[name], name.removesuffix("Args").removesuffix("Response")
-        )
+        return self.properties(path, value, self._objects[name], name.removesuffix("Args").removesuffix("Response"))
 
     def _union(self, path: str, value: Mapping[str, Json], choices: list[Any]) -> list[Failure]:
         """One of several object types: the constant property decides, or else the first that fits."""
@@ -176,9 +158,7 @@ def _enum(path: str, value: Json, kind: Mapping[str, Any], *, strict: bool) -> l
         return []
     near = difflib.get_close_matches(str(value), map(str, accepted), 1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
-    return [
-        Failure(path, "bad-enum", f"{_brief(value)} is not one of: {', '.join(map(str, accepted))}{hint}")
-    ]
+    return [Failure(path, "bad-enum", f"{_brief(value)} is not one of: {', '.join(map(str, accepted))}{hint}")]
 
 
 def _wrong(path: str, value: Json, wanted: str) -> Failure:
@@ -203,9 +183,7 @@ def _brief(value: Json) -> str:
 def _unknown(name: str, known: Mapping[str, Any], owner: str) -> str:
     settable = [other for other, entry in known.items() if not entry.get("readOnly")]
     by_lower = {other.lower().replace("_", ""): other for other in settable}
-    near = by_lower.get(name.lower().replace("_", "")) or next(
-        iter(difflib.get_close_matches(name, settable, 1)), None
-    )
+    near = by_lower.get(name.lower().replace("_", "")) or next(iter(difflib.get_close_matches(name, settable, 1)), None)
     return f"no '{name}' in {owner}" + (f"; did you mean '{near}'?" if near else "")
 
 

@@ -123,9 +123,7 @@ class _Reader:
 
     def _union(self, parts: list[Any]) -> Any:
         kinds = [
-            kind
-            for index, kind in enumerate(map(self._type, parts))
-            if kind not in map(self._type, parts[:index])
+            kind for index, kind in enumerate(map(self._type, parts)) if kind not in map(self._type, parts[:index])
         ]
         enums = [kind for kind in kinds if isinstance(kind, dict) and "enum" in kind]
         if len(kinds) == 2 and enums and "string" in kinds:
@@ -154,11 +152,7 @@ def _constructor(cls: type) -> Callable[..., None]:
 
 
 def _read_only(shown: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: {**entry, "required": False, "readOnly": True}
-        for name, entry in shown.items()
-        if name not in sent
-    }
+    return {name: {**entry, "required": False, "readOnly": True} for name, entry in shown.items() if name not in sent}
 
 
 def _placed(properties: dict[str, Any]) -> dict[str, Any]:
@@ -177,6 +171,4 @@ def _part(module: ModuleType, name: str) -> ModuleType:
 
 
 def _is_wrapper(hint: Any) -> bool:
-    return (
-        hint is NoneType or hint is _Output or getattr(typing.get_origin(hint), "__name__", "") == "Awaitable"
-    )
+    return hint is NoneType or hint is _Output or getattr(typing.get_origin(hint), "__name__", "") == "Awaitable"

@@ -46,10 +46,7 @@ def test_every_type_in_the_table_is_in_the_package_and_speaks_its_version(schema
 
 def test_inputs_become_the_path_and_the_body_that_arm_wants(schema: Schema) -> None:
     request = schema.to_arm(ACCOUNT, GOOD[ACCOUNT], "sub")
-    assert (
-        request.path
-        == "/subscriptions/sub/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/stml"
-    )
+    assert request.path == "/subscriptions/sub/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/stml"
     assert request.api_version == "2024-01-01"
     assert request.body == {
         "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "location": "westeurope",
@@ -135,10 +132,7 @@ def test_the_constant_decides_which_type_of_several_is_meant(schema: Schema) -> 
 
 
 def test_what_is_not_known_yet_passes(schema: Schema) -> None:
-    assert (
-        schema.check_inputs(ACCOUNT, {**GOOD[ACCOUNT], "kind": UNKNOWN, "sku": UNKNOWN, "tags": UNKNOWN})
-        == []
-    )
+    assert schema.check_inputs(ACCOUNT, {**GOOD[ACCOUNT], "kind": UNKNOWN, "sku": UNKNOWN, "tags": UNKNOWN}) == []
 
 
 def test_a_body_is_checked_under_arms_names(schema: Schema) -> None:
@@ -146,9 +140,7 @@ def test_a_body_is_checked_under_arms_names(schema: Schema) -> None:
     assert schema.check_body("Microsoft.Storage/storageAccounts", body) == []
     body["properties"]["enableHttpsTrafficOnly"] = True
     body["properties"]["primaryLocation"] = "westeurope"
-    rules = {
-        failure.path: failure.rule for failure in schema.check_body("microsoft.storage/STORAGEACCOUNTS", body)
-    }
+    rules = {failure.path: failure.rule for failure in schema.check_body("microsoft.storage/STORAGEACCOUNTS", body)}
     assert rules == {
         "properties.enableHttpsTrafficOnly": "unknown-property", "properties.primaryLocation": "read-only"
     }  # fmt: skip
