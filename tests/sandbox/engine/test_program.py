@@ -1,5 +1,10 @@
 """Mistakes in the program: told by file and line, without a traceback."""
 
+import gc
+import sys
+from pathlib import Path
+
+import pulumi.resource
 import pytest
 
 from sandbox.engine.events import Diagnostic
@@ -72,3 +77,11 @@ def test_what_the_program_logs_is_passed_on(stack: Stack) -> None:
 def test_what_the_engine_cannot_do_is_refused_not_passed_over(stack: Stack, program: str, says: str) -> None:
     stack.up('R("a")')
     assert says in stack.failing(program)
+
+
+def test_the_sdk_is_afterwards_as_it_was(stack: Stack) -> None:
+    before = (gc.get_threshold(), vars(pulumi.resource)["collapse_alias_to_urn"], Path.cwd(), sys.path[:], sys.argv[:])
+    stack.up('R("a")')
+    stack.failing("raise ValueError")
+    after = (gc.get_threshold(), vars(pulumi.resource)["collapse_alias_to_urn"], Path.cwd(), sys.path[:], sys.argv[:])
+    assert after == before
