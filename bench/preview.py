@@ -6,7 +6,6 @@ would who had no components, no settings and no content to hash. The difference 
 
 import importlib
 import json
-import statistics
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ Declared = dict[tuple[str, str], Mapping[str, Any]]
 
 
 def rows() -> Iterator[Row]:
-    """Time and memory of a preview of prod; dev against the flat program, the median of the rounds' ratios."""
+    """Time and memory of a preview of prod; dev against the flat program, each at its fastest."""
     with folder() as place:
         first = _preview(ROOT, place, "prod").seconds
         again = _preview(ROOT, place, "prod").seconds
@@ -55,11 +54,12 @@ def rows() -> Iterator[Row]:
         for _ in range(_ROUNDS):  # in turn: what else the machine does weighs on both
             ours.append(_preview(ROOT, place, "dev").seconds)
             theirs.append(_preview(flat, place, "dev").seconds)
-        ratio = statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True))
+        # The fastest: other work on the machine only ever adds.
+        mine, other = min(ours), min(theirs)
         yield Row(
             what=f"preview of dev beside a flat program of the same {count} resources",
-            ours=f"{statistics.median(ours):.2f} s", other=f"flat {statistics.median(theirs):.2f} s",
-            ratio=times(ratio), bar=f"at most {_RATIO}x", verdict=verdict(ratio <= _RATIO),
+            ours=f"{mine:.2f} s", other=f"flat {other:.2f} s", ratio=times(mine / other),
+            bar=f"at most {_RATIO}x", verdict=verdict(mine / other <= _RATIO),
         )  # fmt: skip
 
 
