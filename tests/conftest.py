@@ -1,5 +1,6 @@
 """What tests of the program share: a Pulumi engine that only remembers, and a project folder of their own."""
 
+import asyncio
 import json
 import runpy
 import shutil
@@ -25,6 +26,25 @@ ROOT = Path(__file__).parent.parent
 TENANT = "11111111-1111-1111-1111-111111111111"
 SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
 DEPLOYER = "33333333-3333-3333-3333-333333333333"
+
+
+_LOOPS: list[asyncio.AbstractEventLoop] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Pulumi's SDK asks for the main thread's event loop, and ``asyncio.run`` in an earlier test leaves none."""
+    try:
+        asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        _LOOPS.append(asyncio.new_event_loop())
+        asyncio.set_event_loop(_LOOPS[-1])
+
+
+def pytest_sessionfinish() -> None:
+    """Close the loops that were made."""
+    for loop in _LOOPS:
+        loop.close()
 
 
 class Echo(Mocks):

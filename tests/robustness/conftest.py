@@ -160,7 +160,7 @@ class Program:
         """Start the command."""
         return subprocess.Popen(
             [sys.executable, "-m", "sandbox", *arguments], cwd=self.folder, env=clean(self.home, **extra), text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_interruptible,
         )  # fmt: skip
 
     def run(self, *arguments: str, **extra: str) -> Done:
@@ -228,6 +228,11 @@ class Program:
     def close(self) -> None:
         """Stop what runs."""
         launch.stop(self.home)
+
+
+def _interruptible() -> None:
+    """A shell that starts tests in the background makes them, and all they start, deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Place(Program):
