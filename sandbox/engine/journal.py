@@ -110,7 +110,12 @@ class Journal:
             seal.lift(path)
         try:
             connection = _connect(path)
-            _prepare_tables(connection, path)
+            if write:
+                _make_tables(connection)
+            elif connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'engine_meta'").fetchone() is None:
+                connection.close()  # no stack ever came up; who only reads leaves the file as it is
+                return cls(stack, codec, None)
+            _check_version(connection, path)
             journal = cls(stack, codec, (connection, path))
             journal._load()
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
@@ -246,10 +251,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepare_tables(connection: sqlite3.Connection, path: Path) -> None:
+def _make_tables(connection: sqlite3.Connection) -> None:
     for statement in _SCHEMA:
         connection.execute(statement)
     connection.execute("INSERT OR IGNORE INTO engine_meta VALUES ('version', ?)", (VERSION,))
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("SELECT value FROM engine_meta WHERE key = 'version'").fetchone()
     if version != VERSION:
         raise StateError(

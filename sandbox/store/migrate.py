@@ -56,6 +56,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if verdict != "ok":
         raise StateError(_damaged(path, verdict))
     if version == 0:
+        seal.lift(path)
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             for statement in _statements(_SCHEMA.read_text(encoding="utf-8")):

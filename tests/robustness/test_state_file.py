@@ -73,6 +73,18 @@ def test_the_printed_command_restores(sound: Place, forks: Forks, content: bytes
     assert (again.code, set(again.envelope["result"]["changes"])) == (0, {"same"}), again.said
 
 
+@pytest.mark.parametrize("came_up", [True, False])
+def test_who_only_reads_leaves_the_file_as_it_is(place: Place, forks: Forks, came_up: bool) -> None:
+    place.gateway()
+    assert not came_up or forks.run(place, "up").code == 0
+    place.close()
+    before = place.home.database.read_bytes()
+    for verb in ("preview", "status", "doctor", "down", "preview", "status"):
+        assert forks.run(place, verb).code == 0, verb
+    assert place.home.database.read_bytes() == before
+    assert forks.run(place, "up").code == 0
+
+
 def test_a_newer_state_is_refused_and_left_alone(sound: Place, forks: Forks) -> None:
     with sqlite3.connect(sound.home.database) as connection:
         connection.execute("PRAGMA user_version=99")
