@@ -1,6 +1,7 @@
 """Checks the data against the contract, over all rows; a failing check stops the pipeline.
 
-    python -m ml_jobs.check --data .data/flights --months 2013-01 2013-02 --out CHECKS
+    python -m ml_jobs.check --contract ml_jobs/flight_delay/contract.yaml --data .data/flights \
+        --months 2013-01 --months 2013-02..2013-03 --out CHECKS
 
 Every check is run, whatever the others say. The report checks.json is written either way; for a failed check it names
 column, expectation, observed value and example rows, as the log does.
@@ -16,18 +17,19 @@ from typing import Any
 from ml_jobs import contract, months, step
 from ml_jobs.kinds import EXAMPLES, KINDS, Rows
 
-_CONTRACT = Path(__file__).with_name("contract.yaml")
-
 
 def main() -> None:
     """Writes checks.json; exit code 1 when a check failed."""
     parser = argparse.ArgumentParser(prog="python -m ml_jobs.check", description=__doc__.partition("\n")[0])
+    parser.add_argument("--contract", type=Path, required=True, help="the model's contract.yaml")
     parser.add_argument("--data", type=Path, required=True, help="snapshot folder")
-    parser.add_argument("--months", type=months.parse, nargs="+", required=True, help="months or ranges to check")
+    parser.add_argument(
+        "--months", type=months.parse, action="append", default=[], help="month or range to check, again for each"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
     wanted = tuple(sorted({month for part in arguments.months for month in part}))
-    report = check(arguments.data, wanted, _CONTRACT)
+    report = check(arguments.data, wanted, arguments.contract)
     step.write_json(arguments.out / "checks.json", report)
     failed = [result for result in report["checks"] if not result["passed"]]
     for result in failed:
@@ -41,14 +43,18 @@ def check(data: Path, wanted: tuple[str, ...], contract_path: Path) -> dict[str,
     """Runs every check of the contract and returns the report.
 
     Raises:
-        step.StepError: the contract itself is wrong.
+        step.StepError: the contract itself is wrong, or has a table by month and no month was asked for.
     """
+    tables = contract.load(contract_path)
+    split = [table.name for table in tables if "{month}" in table.path]
+    if split and not wanted:
+        raise step.StepError(f"--months: none; want the months of {', '.join(split)} to check")
     results: list[dict[str, Any]] = []
     rows: dict[str, int] = {}
-    for table in contract.load(contract_path):
+    for table in tables:
         for month in wanted if "{month}" in table.path else (None,):
             path = data / table.path.format(month=month)
-            count, found = _check_file(path, table)
+            count, found = _check_file(path, table, month)
             rows[table.name] = rows.get(table.name, 0) + count
             results += [{"table": table.name, "month": month, **result} for result in found]
     passed = sum(result["passed"] for result in results)
@@ -62,7 +68,7 @@ def check(data: Path, wanted: tuple[str, ...], contract_path: Path) -> dict[str,
     }
 
 
-def _check_file(path: Path, table: contract.Table) -> tuple[int, list[dict[str, Any]]]:
+def _check_file(path: Path, table: contract.Table, month: str | None) -> tuple[int, list[dict[str, Any]]]:
     import duckdb
 
     if not path.is_file():
@@ -82,7 +88,7 @@ def _check_file(path: Path, table: contract.Table) -> tuple[int, list[dict[str, 
         (count,) = connection.execute("SELECT count(*) FROM data").fetchall()[0]
         if count == 0:
             return 0, [_absent("rows", {"rows": 0}, "has no rows")]
-        data = Rows(connection=connection, count=count)
+        data = Rows(connection=connection, count=count, month=month)
         return count, [_judge(data, types, table, expectation) for expectation in table.expectations]
 
 
@@ -98,7 +104,7 @@ def _judge(
 ) -> dict[str, Any]:
     kind = KINDS[expectation.kind]
     result = {"column": expectation.column, "kind": expectation.kind, "expected": dict(expectation.wanted)}
-    used = [expectation.column, *([expectation.wanted["with"]] if "with" in kind.needs else [])]
+    used = [expectation.column, *([expectation.wanted["with"]] if "with" in kind.needs else []), *kind.columns]
     for column in used:
         if column not in types:
             return {**_absent(expectation.kind, {column: "no such column"}, f"column {column} is missing"), **result}

@@ -1,12 +1,13 @@
 """Exports the judged model to ONNX, proves that it answers the same, and writes the folder that is registered.
 
     python -m ml_jobs.export_onnx --prepared PREPARED --trained TRAINED --evaluation EVALUATION --checks CHECKS \
-        --commit COMMIT --data-version VERSION --environment-version VERSION --out MODEL --report REPORT
+        --request-schema ml_jobs/flight_delay/request.schema.json --commit COMMIT --code-version VERSION \
+        --data-version VERSION --environment-version VERSION --out MODEL --report REPORT
 
-Parity is proven on all held-out rows: every label equal, no probability further apart than ``TOLERANCE``. Speed
-against the native model is measured and goes to the report only, so that MODEL has the same bytes on each run:
-model.onnx, model.txt, encoding.json, checks.json, model_card.json (lineage, parameters, metrics, checks, parity) and
-sample.json (a request and this model's answer, which a deployment of it has to give).
+Parity is proven on all held-out rows: every label equal, no probability further apart than ``TOLERANCE``. MODEL holds
+all that is the model's own and has the same bytes on each run: model.onnx, model.txt, features.py and encoding.json
+(how it reads a row), request.schema.json, checks.json, model_card.json (lineage, parameters, figures, gates) and
+probes.json (questions and this model's answers, which a deployment of it has to give).
 """
 
 import argparse
@@ -14,15 +15,15 @@ import json
 import math
 import re
 import shutil
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_jobs import features, libraries, prepare, runtime, step, train
+from ml_jobs import boosting, libraries, probes, rows, step
+from ml_jobs.arrays import Matrix
+from ml_jobs.serving import request, runtime
+from ml_jobs.serving.encoder import CODE, FITTED, Encoder
 
 if TYPE_CHECKING:
     import lightgbm
@@ -33,26 +34,24 @@ if TYPE_CHECKING:
 # errors cancel, so 1e-6 is what is seen. 1e-5 leaves room for larger models and is a thousandth of the calibration
 # error: nobody could act on it. A wrong branch in one tree moves a probability by 1e-3, so it cannot hide below.
 TOLERANCE = 1e-5
-_BATCHES = (1, 1000)
-_SAMPLE_REQUEST = Path(__file__).with_name("sample_request.json")
-_MEASURE_SECONDS = 0.3
 
 
 def main() -> None:
-    """Exports, proves, measures, writes; fails where parity does not hold."""
+    """Exports, proves, writes; fails where parity does not hold."""
     parser = argparse.ArgumentParser(prog="python -m ml_jobs.export_onnx", description=__doc__.partition("\n")[0])
-    parser.add_argument("--prepared", type=Path, required=True, help="output folder of ml_jobs.prepare")
-    parser.add_argument("--trained", type=Path, required=True, help="output folder of ml_jobs.train")
+    parser.add_argument("--prepared", type=Path, required=True, help="output folder of the model's prepare step")
+    parser.add_argument("--trained", type=Path, required=True, help="output folder of the model's train step")
     parser.add_argument("--evaluation", type=Path, required=True, help="output folder of ml_jobs.evaluate")
     parser.add_argument("--checks", type=Path, required=True, help="output folder of ml_jobs.check")
+    parser.add_argument("--request-schema", type=Path, required=True, help="the model's request.schema.json")
     parser.add_argument("--commit", required=True, help="commit of the code that trained")
+    parser.add_argument("--code-version", required=True, help="version of the code asset that trained")
     parser.add_argument("--data-version", required=True, help="version of the data asset")
     parser.add_argument("--environment-version", required=True, help="version of the environment asset")
     parser.add_argument("--out", type=Path, required=True, help="folder to write: the model to register")
-    parser.add_argument("--report", type=Path, required=True, help="folder to write: evaluation and speed")
+    parser.add_argument("--report", type=Path, required=True, help="folder to write: checks, evaluation and parity")
     arguments = parser.parse_args()
-    lineage = {name: getattr(arguments, name) for name in ("commit", "data_version", "environment_version")}
-    export(arguments, lineage)
+    export(arguments, {name: getattr(arguments, name) for name in runtime.LINEAGE})
 
 
 def export(folders: argparse.Namespace, lineage: dict[str, str]) -> None:
@@ -63,15 +62,13 @@ def export(folders: argparse.Namespace, lineage: dict[str, str]) -> None:
             all the same, the model folder is not.
     """
     known = describe(folders)
-    model = train.load(folders.trained)
-    encoding = features.Encoding.load(folders.trained / "encoding.json")
-    columns, _ = prepare.labelled(folders.prepared, "validate")
-    matrix = encoding.encode(columns)
+    encoder = Encoder(folders.trained)
+    model = boosting.load(folders.trained)
+    parts = [rows.labelled(folders.prepared, part, encoder.fields)[0] for part in ("validate", "test")]
+    matrix = np.vstack([encoder.encoding.encode(columns) for columns in parts])
     exported = convert(model).SerializeToString(deterministic=True)
-    session = runtime.Session(exported)
-    parity = compare(model, session, matrix)
-    speed = [measure(model, session, matrix, batch) for batch in _BATCHES]
-    step.write_json(folders.report / "export.json", {"parity": parity, "speed": speed})
+    parity = compare(model, runtime.Session(exported), matrix)
+    step.write_json(folders.report / "export.json", parity)
     for name, folder in (("evaluation.json", folders.evaluation), ("checks.json", folders.checks)):
         shutil.copyfile(folder / name, folders.report / name)
     if not parity["passed"]:
@@ -79,27 +76,30 @@ def export(folders: argparse.Namespace, lineage: dict[str, str]) -> None:
             f"parity: {parity['different_labels']} of {parity['rows']} labels differ (want 0), probabilities differ by "
             f"up to {parity['largest_difference']} (want at most {TOLERANCE}); see {folders.report / 'export.json'}"
         )
-    _write_model(folders, exported, {**lineage, **known, "export": parity})
-    for row in speed:
-        times = f"native {row['native_ms']} ms, ONNX {row['onnx_ms']} ms"
-        print(f"batch {row['rows']}: {times}, {row['speedup']} times as fast")
+    schema = step.read_json(folders.request_schema)
+    asked, mixed = probes.requests(folders.prepared, request.Reader(schema, encoder.fields, encoder.check_row))
+    card = {**lineage, **known, "export": parity, "probes": {"requests": len(asked), "mixed": mixed}}
+    _write_model(folders, exported, card, asked)
     print(f"parity on {parity['rows']} rows: labels equal, largest difference {parity['largest_difference']}")
+    print(f"{len(asked)} probes, {mixed} of them mixed from several rows")
 
 
-def _write_model(folders: argparse.Namespace, exported: bytes, card: dict[str, Any]) -> None:
+def _write_model(folders: argparse.Namespace, exported: bytes, card: dict[str, Any], asked: list[Any]) -> None:
     out: Path = folders.out
     out.mkdir(parents=True, exist_ok=True)
     (out / "model.onnx").write_bytes(exported)
-    for name, folder in (
-        ("model.txt", folders.trained),
-        ("encoding.json", folders.trained),
-        ("checks.json", folders.checks),
+    for name, source in (
+        (boosting.NATIVE, folders.trained / boosting.NATIVE),
+        (FITTED, folders.trained / FITTED),
+        (CODE, folders.trained / CODE),
+        ("checks.json", folders.checks / "checks.json"),
+        (request.SCHEMA, folders.request_schema),
     ):
-        shutil.copyfile(folder / name, out / name)
+        shutil.copyfile(source, out / name)
     step.write_json(out / "model_card.json", card)
-    sample = _SAMPLE_REQUEST.read_text(encoding="utf-8")
-    answer = runtime.Model(out).answer(sample)
-    step.write_json(out / "sample.json", {"request": json.loads(sample), "answer": answer})
+    model = runtime.Model(out)
+    answers = [model.answer(json.dumps(question)) for question in asked]
+    step.write_json(out / "probes.json", {"requests": asked, "answers": answers})
 
 
 def convert(model: "lightgbm.Booster") -> "onnx.ModelProto":
@@ -110,7 +110,7 @@ def convert(model: "lightgbm.Booster") -> "onnx.ModelProto":
     exact = libraries.lightgbm().Booster(model_str=with_float32_thresholds(model.model_to_string()))
     exported: onnx.ModelProto = onnxmltools.convert_lightgbm(
         exact,
-        name="flight-delay",
+        name="model",
         initial_types=[(runtime.INPUT, FloatTensorType([None, model.num_feature()]))],
         zipmap=False,
     )
@@ -143,7 +143,7 @@ def _float32_at_most(value: float) -> float:
     return float(nearest if float(nearest) <= value else np.nextafter(nearest, np.float32(-math.inf)))
 
 
-def compare(model: "lightgbm.Booster", session: runtime.Session, matrix: features.Matrix) -> dict[str, Any]:
+def compare(model: "lightgbm.Booster", session: runtime.Session, matrix: Matrix) -> dict[str, Any]:
     """Compares all rows; the native label is the more likely class."""
     native = np.asarray(model.predict(matrix))
     labels, probabilities = session.predict(matrix)
@@ -158,32 +158,6 @@ def compare(model: "lightgbm.Booster", session: runtime.Session, matrix: feature
     }
 
 
-def measure(
-    model: "lightgbm.Booster", session: runtime.Session, matrix: features.Matrix, rows: int
-) -> dict[str, float]:
-    """Returns the median time of one call with ``rows`` rows, one thread each."""
-    batch = np.ascontiguousarray(matrix[:rows])
-    native = _median_ms(lambda: model.predict(batch, num_threads=1))
-    exported = _median_ms(lambda: session.predict(batch))
-    return {
-        "rows": len(batch),
-        "native_ms": round(native, 4),
-        "onnx_ms": round(exported, 4),
-        "speedup": round(native / exported, 2),
-    }
-
-
-def _median_ms(call: Callable[[], object]) -> float:
-    call()  # the first call allocates
-    times: list[float] = []
-    end = time.perf_counter() + _MEASURE_SECONDS
-    while not times or time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1000
-
-
 def describe(folders: argparse.Namespace) -> dict[str, Any]:
     """Returns what the earlier steps know about the model, for its card.
 
@@ -191,14 +165,17 @@ def describe(folders: argparse.Namespace) -> dict[str, Any]:
     """
     training = step.read_json(folders.trained / "training.json")
     evaluation = step.read_json(folders.evaluation / "evaluation.json")
-    prepared = step.read_json(folders.prepared / "prepared.json")
+    prepared = rows.note(folders.prepared)
     checks = step.read_json(folders.checks / "checks.json")
+    counts = {part: dict(found) for part, found in prepared["parts"].items()}
     return {
-        "train_month": prepared["train_month"],
-        "validate_month": prepared["validate_month"],
+        "label": prepared["label"],
+        "partitions": {part: found.pop("partitions") for part, found in counts.items()},
+        "rows": counts,
         "seed": training["seed"],
         "parameters": training["parameters"],
-        "metrics": evaluation["metrics"],
+        "baseline": evaluation["baseline"],
+        **{name: evaluation["test"][name] for name in ("metrics", "intervals", "calibration")},
         "gates": evaluation["gates"],
         "checks": {name: checks[name] for name in ("contract", "passed", "rows", "summary")},
     }

@@ -1,4 +1,4 @@
-"""The six kinds of data checks, each one pass of SQL over all rows of a table.
+"""The kinds of data checks, each one pass of SQL over all rows of a table.
 
 A kind is a function ``(rows, column, wanted) -> Finding``. ``KINDS`` lists them with the keys that an expectation may
 have; ``contract.yaml`` explains the keys.
@@ -37,6 +37,7 @@ class Rows:
 
     connection: "duckdb.DuckDBPyConnection"
     count: int
+    month: str | None = None  # of the partition that they lie in
 
     def one(self, select: str, *parameters: Any) -> tuple[Any, ...]:
         """Returns the single row of an aggregate."""
@@ -137,14 +138,52 @@ def correlation(rows: Rows, column: str, wanted: Wanted) -> Finding:
     return Finding(observed={"correlation": _rounded(value)}, broken=broken, blame=(blame, []))
 
 
+def partition(rows: Rows, column: str, wanted: Wanted) -> Finding:
+    """Demands the year or the month of the partition in every row: the folder's name alone proves nothing."""
+    if rows.month is None:
+        return Finding(observed={"partition": None}, broken=["the table has no partitions"], blame=("", []))
+    number = _number(column)
+    right = int(rows.month[:4] if wanted["part"] == "year" else rows.month[5:])
+    foreign = f"{number} IS DISTINCT FROM ?::DOUBLE"
+    low, high, count = rows.one(f"min({number}), max({number}), count(*) FILTER ({foreign})", right)
+    broken = [f"{count} rows do not belong to partition {rows.month}"] if count else []
+    return Finding(
+        observed={"min": low, "max": high, "foreign": count}, broken=broken, blame=(f"WHERE {foreign}", [right])
+    )
+
+
+def local_time(rows: Rows, column: str, wanted: Wanted) -> Finding:
+    """Holds a UTC timestamp against the local year, month, day and hour of its own row, which must be a date."""
+    local = "TRY_CAST(printf('%04d-%02d-%02d %02d:00:00', year, month, day, hour::INTEGER) AS TIMESTAMP)"
+    behind = f"date_diff('hour', {local}, TRY_CAST({_quoted(column)} AS TIMESTAMP))"
+    wrong = f"NOT coalesce({behind} BETWEEN ? AND ?, false)"
+    limits = [wanted["min"], wanted["max"]]
+    low, high, count = rows.one(f"min({behind}), max({behind}), count(*) FILTER ({wrong})", *limits)
+    broken = [f"{count} rows are not {limits[0]} to {limits[1]} hours ahead of their year, month, day and hour"]
+    return Finding(
+        observed={"min": low, "max": high, "outside": count},
+        broken=broken if count else [],
+        blame=(f"WHERE {wrong}", limits),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind as the contract knows it."""
+    """A kind as the contract knows it.
+
+    Attributes:
+        look: the check.
+        keys: that an expectation may have.
+        needs: keys that it must have.
+        numeric: the columns it looks at hold numbers.
+        columns: that it reads beside its own.
+    """
 
     look: Callable[[Rows, str, Wanted], Finding]
     keys: frozenset[str]
     needs: frozenset[str] = frozenset()
     numeric: bool = True
+    columns: tuple[str, ...] = ()
 
 
 KINDS = {
@@ -154,6 +193,14 @@ KINDS = {
     "most_common": Kind(look=most_common, keys=frozenset({"values", "min_share", "max_share"}), numeric=False),
     "zeros_and_undefined": Kind(look=zeros_and_undefined, keys=frozenset({"zeros", "undefined"}), numeric=False),
     "correlation": Kind(look=correlation, keys=frozenset({"with", "min", "max"}), needs=frozenset({"with"})),
+    "partition": Kind(look=partition, keys=frozenset({"part"}), needs=frozenset({"part"})),
+    "local_time": Kind(
+        look=local_time,
+        keys=frozenset({"min", "max"}),
+        needs=frozenset({"min", "max"}),
+        numeric=False,
+        columns=("year", "month", "day", "hour"),
+    ),
 }
 
 

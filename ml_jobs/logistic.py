@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml_jobs.features import Matrix, Numbers
+from ml_jobs.arrays import Matrix, Numbers
 
 _PENALTY = 1.0  # scikit-learn's default strength, on standardised features
 _STEPS = 25

@@ -1,11 +1,13 @@
 """Metrics of probabilities against labels, in numpy: scikit-learn would cost 4 s of import for each step.
 
-All are rounded to six digits: below that, the order in which a processor adds numbers up shows.
+All figures are rounded to six digits: below that, the order in which a processor adds numbers up shows.
 """
+
+import math
 
 import numpy as np
 
-from ml_jobs.features import Numbers
+from ml_jobs.arrays import Numbers
 
 _BINS = 10
 _DIGITS = 6
@@ -22,19 +24,29 @@ def judge(labels: Numbers, probabilities: Numbers) -> dict[str, float]:
 
 
 def auc(labels: Numbers, probabilities: Numbers) -> float:
-    """Area under the ROC curve: chance that a late flight ranks above one in time; ties count half."""
-    _, position, count = np.unique(probabilities, return_inverse=True, return_counts=True)
-    last = np.cumsum(count)
-    rank = (last - (count - 1) / 2)[position]  # rank from 1, the mean rank for ties
-    late = labels.sum()
-    area = (rank[labels == 1].sum() - late * (late + 1) / 2) / (late * (len(labels) - late))
-    return round(float(area), _DIGITS)
+    """Area under the ROC curve: chance that a positive row ranks above a negative one; ties count half."""
+    return round(float(placements(labels, probabilities)[labels == 1].mean()), _DIGITS)
+
+
+def placements(labels: Numbers, probabilities: Numbers) -> Numbers:
+    """For each row, the share of the other class that it is ranked right against; ties count half."""
+    placed = np.empty(len(labels))
+    for label in (0, 1):
+        own, others = probabilities[labels == label], np.sort(probabilities[labels != label])
+        below = (np.searchsorted(others, own, "left") + np.searchsorted(others, own, "right")) / (2 * len(others))
+        placed[labels == label] = below if label else 1 - below
+    return placed
 
 
 def log_loss(labels: Numbers, probabilities: Numbers) -> float:
     """Mean negative logarithm of the probability given to what happened."""
-    given = np.clip(np.where(labels == 1, probabilities, 1 - probabilities), 1e-15, 1)
-    return round(float(-np.log(given).mean()), _DIGITS)
+    return round(float(losses(labels, probabilities).mean()), _DIGITS)
+
+
+def losses(labels: Numbers, probabilities: Numbers) -> Numbers:
+    """Negative logarithm of the probability that each row's outcome was given."""
+    given: Numbers = np.clip(np.where(labels == 1, probabilities, 1 - probabilities), 1e-15, 1)
+    return -np.log(given)
 
 
 def calibration_error(labels: Numbers, probabilities: Numbers) -> float:
@@ -45,9 +57,20 @@ def calibration_error(labels: Numbers, probabilities: Numbers) -> float:
     return round(error, _DIGITS)
 
 
+def chance_error(probabilities: Numbers) -> float:
+    """The calibration error that probabilities which are right would show on so many rows: the luck of the draw.
+
+    A bin's observed share has the standard deviation sqrt(sum of p (1 - p)) / rows, and the mean distance of a normal
+    value from its mean is sqrt(2 / pi) standard deviations.
+    """
+    bins, variance = _bins(probabilities), probabilities * (1 - probabilities)
+    deviations = [math.sqrt(float(variance[bins == number].sum())) for number in np.unique(bins)]
+    return round(math.sqrt(2 / math.pi) * sum(deviations) / len(probabilities), _DIGITS)
+
+
 def calibration(labels: Numbers, probabilities: Numbers) -> list[dict[str, float]]:
-    """Returns promised and observed share of late flights for each bin that holds flights."""
-    bins = np.minimum((probabilities * _BINS).astype(int), _BINS - 1)
+    """Returns promised and observed share of positive rows for each bin that holds rows."""
+    bins = _bins(probabilities)
     table = []
     for number in np.unique(bins):
         inside = bins == number
@@ -60,3 +83,7 @@ def calibration(labels: Numbers, probabilities: Numbers) -> list[dict[str, float
             }
         )
     return table
+
+
+def _bins(probabilities: Numbers) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    return np.minimum((probabilities * _BINS).astype(np.int64), _BINS - 1)

@@ -1,16 +1,17 @@
 """The data contract: holds for good data, and catches each kind of broken data."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ml_jobs import check, contract, step
-from tests.ml_jobs.conftest import MONTHS, ROOT, Broken, Finished
+from ml_jobs import check, contract, kinds, step
+from tests.ml_jobs.conftest import FLIGHT_DELAY, MONTHS, Broken, Finished
 
-CONTRACT = ROOT / "ml_jobs" / "contract.yaml"
+CONTRACT = FLIGHT_DELAY / "contract.yaml"
 FLIGHTS = "month=2013-01/flights.parquet"
 WEATHER = "month=2013-01/weather.parquet"
 
@@ -27,9 +28,9 @@ def test_every_month_keeps_the_contract(data: Path) -> None:
     assert report["rows"] == {"flights": 336_776, "weather": 26_115, "planes": 3_322}
 
 
-def test_the_contract_uses_all_six_kinds() -> None:
+def test_the_contract_uses_every_kind() -> None:
     used = {expectation.kind for table in contract.load(CONTRACT) for expectation in table.expectations}
-    assert used == {"distinct", "range", "skew", "most_common", "zeros_and_undefined", "correlation"}
+    assert used == set(kinds.KINDS)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,17 @@ def test_the_contract_uses_all_six_kinds() -> None:
         (WEATHER, "* REPLACE (if(day < 10, 'nan'::DOUBLE, visib) AS visib)", "visib", "zeros_and_undefined", {}),
         (FLIGHTS, "* REPLACE (lead(air_time, 1000) OVER () AS air_time)", "distance", "correlation", {}),
         (WEATHER, "* REPLACE (50.0::DOUBLE AS humid)", "humid", "correlation", {"correlation": None}),
+        (FLIGHTS, "* REPLACE (if(flight = 15, 2014, year) AS year)", "year", "partition", {"max": 2014.0}),
+        (FLIGHTS, "* REPLACE (if(flight = 15, 2, month) AS month)", "month", "partition", {"max": 2.0}),
+        (FLIGHTS, "* REPLACE (if(day = 31, NULL, month) AS month)", "month", "partition", {"max": 1.0}),
+        (WEATHER, "* REPLACE (2 AS month)", "month", "partition", {"foreign": 2226}),
+        (FLIGHTS, "* REPLACE (if(day > 27, 27, day) AS day)", "day", "distinct", {"distinct": 27}),
+        (FLIGHTS, "* REPLACE (if(flight = 15, 32, day) AS day)", "day", "range", {"max": 32.0}),
+        (FLIGHTS, "* REPLACE (if(flight = 15, 32, day) AS day)", "time_hour", "local_time", {}),
+        (FLIGHTS, "* REPLACE (if(flight = 15, time_hour + INTERVAL 31 DAY, time_hour) AS time_hour)", "time_hour",
+         "local_time", {"max": 5 + 31 * 24}),
+        (FLIGHTS, "* REPLACE (if(flight = 15, NULL, time_hour) AS time_hour)", "time_hour", "local_time", {}),
+        (WEATHER, "* REPLACE (time_hour - INTERVAL 1 HOUR * day AS time_hour)", "time_hour", "local_time", {}),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value and "/" not in value else "",
 )  # fmt: skip
@@ -124,7 +136,10 @@ def test_the_program_fails_with_a_report_and_says_what_is_wrong(
     broken: Broken, step_program: Callable[..., Finished], tmp_path: Path
 ) -> None:
     folder = broken(FLIGHTS, "* REPLACE (if(flight = 15, 9999, arr_delay) AS arr_delay)")
-    done = step_program("-m", "ml_jobs.check", "--data", folder, "--months", "2013-01", "--out", tmp_path / "checks")
+    done = step_program(
+        "-m", "ml_jobs.check", "--contract", "ml_jobs/flight_delay/contract.yaml", "--data", folder,
+        "--months", "2013-01", "--out", tmp_path / "checks",
+    )  # fmt: skip
     assert done.code == 1
     assert "FAILED range of flights.arr_delay in 2013-01: " in done.err
     assert "expected min=-120, max=1500, observed min=-70.0, max=9999.0" in done.err
@@ -132,6 +147,34 @@ def test_the_program_fails_with_a_report_and_says_what_is_wrong(
     assert "Traceback" not in done.err
     report = json.loads((tmp_path / "checks" / "checks.json").read_text())
     assert report["passed"] is False
+
+
+def test_a_january_under_february_s_name_is_found(data: Path, broken: Broken) -> None:
+    folder = broken(FLIGHTS, "*")
+    shutil.copy(folder / FLIGHTS, folder / "month=2013-02/flights.parquet")
+    report = check.check(folder, ("2013-02",), CONTRACT)
+    (found,) = [result for result in report["checks"] if not result["passed"]]
+    assert (found["table"], found["column"], found["kind"]) == ("flights", "month", "partition")
+    assert found["broken"] == ["27004 rows do not belong to partition 2013-02"]
+    assert found["examples"][0]["month"] == 1
+
+
+def test_a_table_by_month_needs_months(data: Path) -> None:
+    with pytest.raises(step.StepError, match="--months: none; want the months of flights, weather to check"):
+        check.check(data, (), CONTRACT)
+
+
+def test_a_table_that_is_one_file_needs_none(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "contract.yaml").write_text(
+        "planes: {path: planes.parquet, identify: [tailnum], columns: {seats: {range: {min: 1, max: 500}},"
+        " year: {partition: {part: year}}}}"
+    )
+    found = check.check(data, (), tmp_path / "contract.yaml")["checks"]
+    assert [(result["kind"], result["passed"], result["month"]) for result in found] == [
+        ("range", True, None),
+        ("partition", False, None),
+    ]
+    assert found[1]["broken"] == ["the table has no partitions"]
 
 
 @pytest.mark.parametrize(

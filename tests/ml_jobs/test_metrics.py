@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml_jobs import logistic, metrics
-from ml_jobs.features import Numbers
+from ml_jobs.arrays import Numbers
 
 
 def numbers(*values: float) -> Numbers:
