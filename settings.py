@@ -1,18 +1,23 @@
-"""The one place that reads stack configuration. Everything else takes typed values.
+"""What a stack is: groups of settings, each optional, each one class. `settings_load` reads them.
 
-Nothing here calls a cloud: a stack's configuration is judged the same way with and without credentials.
+Defaults are safe for production, so that a stack file shows only what makes the stack different
+(docs/adr/0008-the-shape-of-a-stack.md). Units stand in the names; ranges stand in the rules.
 """
 
-import json
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import pulumi
-import pulumi.runtime.config
 
 import settings_rules as rules
+from azure_regions import REGIONS
+from live_file import LiveFile
+from model_file import ModelFile
+from naming import Names
 from settings_rules import setting
+
+# The ids that the sandbox is born with. They exist in no cloud, so a stack of any subscription runs there.
+SANDBOX_SUBSCRIPTION_ID = "5a9dbe11-0000-4000-8000-00000000b001"
+SANDBOX_TENANT_ID = "5a9dbe11-0000-4000-8000-00000000a001"
 
 
 class ConfigError(pulumi.RunError):
@@ -26,211 +31,166 @@ class ClusterSettings:
     Attributes:
         name: compute target that jobs name.
         vm_size: a new value replaces the cluster.
-        min_nodes: nodes kept when idle; 0 costs nothing at rest.
         max_nodes: autoscaler ceiling; the regional vCPU quota must cover it.
+        min_nodes: nodes kept when idle; 0 costs nothing at rest.
         idle_minutes: minutes without work before a node is released.
     """
 
     name: str = setting(rules.azure_name())
-    vm_size: str = setting(rules.vm_size())
-    max_nodes: int = setting(rules.integer(1, 100))
+    vm_size: str = setting(rules.text(r"Standard_\w+", "a size such as Standard_D4ds_v5"))
+    max_nodes: int = setting(rules.integer(1, 100), default=1)
     min_nodes: int = setting(rules.integer(0, 100), default=0)
     idle_minutes: int = setting(rules.integer(1, 120), default=5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataSettings:
-    """One data asset, a folder uploaded as an immutable version.
+class PlatformSettings:
+    """The workspace of a stack and what it is built on.
 
     Attributes:
-        name: asset name that jobs refer to.
-        path: local folder, relative to the project.
-        made_by: command that makes the folder; shown when it is missing.
-        description: what a reader of the studio should know about it.
+        subscription_id: the only subscription that the stack is deployed to.
+        tenant_id: directory of that subscription.
+        location: Azure region of everything the stack creates. A new value replaces everything.
+        owner: e-mail address of those who answer for the stack; becomes the tag "owner".
+        name_salt: short word of your organisation; makes globally unique names yours. A new value renames everything.
+        clusters: autoscaling clusters.
+        deployers: object ids of the identities that may upload code and data. Absent, it is whoever runs the stack;
+            empty, somebody else grants the role "Storage Blob Data Contributor".
+        protect_data: refuse to delete or replace the workspace and what it stores until this is false.
+        purge_protection: keep a deleted key vault until its retention ends. Azure never lets this go back to false.
+        soft_delete_days: days a deleted key vault can be recovered. Fixed when the vault is created.
+        log_retention_days: days that logs and telemetry are kept.
+        storage_sku: redundancy of the storage account. Zone redundant unless said otherwise: training data and models
+            must outlive one building.
+        registry_sku: tier of the container registry. Private endpoints need Premium.
+        public_network: let workspace, storage and vault be reached over the internet, by identities with a role
+            only. Without private endpoints, which this platform does not make yet, false locks everybody out.
+        require_clean_commit: refuse an update from files that no commit holds.
     """
 
-    name: str = setting(rules.azure_name())
-    path: str = setting(rules.text(r"[^/].*", "a folder relative to the project"))
-    made_by: str = setting(rules.text(r".+", "the command that makes the folder"))
-    description: str = setting(rules.text(r".+", "a sentence"))
+    subscription_id: str = setting(rules.guid())
+    tenant_id: str = setting(rules.guid())
+    location: str = setting(rules.choice(*REGIONS))
+    owner: str = setting(rules.text(r"[^@\s]+@[^@\s]+", "an e-mail address"))
+    name_salt: str = setting(rules.azure_name(limit=24))
+    clusters: tuple[ClusterSettings, ...] = setting(rules.objects(ClusterSettings), default=())
+    deployers: tuple[str, ...] | None = setting(
+        rules.texts("object ids", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", least=0), default=None
+    )
+    protect_data: bool = setting(rules.boolean(), default=True)
+    purge_protection: bool = setting(rules.boolean(), default=True)
+    soft_delete_days: int = setting(rules.integer(7, 90), default=90)
+    log_retention_days: int = setting(rules.integer(30, 730), default=365)
+    storage_sku: str = setting(
+        rules.choice("Standard_LRS", "Standard_ZRS", "Standard_GRS", "Standard_GZRS"), default="Standard_ZRS"
+    )
+    registry_sku: str = setting(rules.choice("Basic", "Standard", "Premium"), default="Premium")
+    public_network: bool = setting(rules.boolean(), default=True)
+    require_clean_commit: bool = setting(rules.boolean(), default=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnvironmentSettings:
-    """One environment asset.
+class ExistingPlatformSettings:
+    """A stack without a platform of its own: its models live in the workspace of another stack of this project.
 
     Attributes:
-        name: asset name.
-        conda_file: exact pins, relative to the project.
-        image: base image, pinned by digest so that the same version is the same bytes.
+        existing: the other stack; its file says subscription, region and clusters.
+        owner: e-mail address of those who answer for the models.
+        require_clean_commit: refuse an update from files that no commit holds.
     """
 
-    name: str = setting(rules.azure_name())
-    conda_file: str = setting(rules.existing_file())
-    image: str = setting(rules.text(r"[a-z0-9./_-]+@sha256:[0-9a-f]{64}", "an image pinned as NAME@sha256:DIGEST"))
+    existing: str = setting(rules.words("the name of a stack"))
+    owner: str = setting(rules.text(r"[^@\s]+@[^@\s]+", "an e-mail address"))
+    require_clean_commit: bool = setting(rules.boolean(), default=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSettings:
-    """The training pipeline.
+class RegistrySettings:
+    """The ML registry of the organisation, through which models cross stacks; one stack makes it.
 
     Attributes:
-        pipeline_file: pipeline component, relative to the project; it names the files of its steps.
-        code: files the steps need, as patterns relative to the project.
-        cluster: name of the cluster its runs use.
-        data: name of the data asset its runs read.
+        home: the stack that makes it; absent, it is this one. With it, a copy of the stack's file makes no second one.
+        more_locations: regions beside the stack's own whose workspaces use it.
     """
 
-    pipeline_file: str = setting(rules.existing_file())
-    code: tuple[str, ...] = setting(rules.texts("patterns such as ml_jobs/**/*"))
-    cluster: str = setting(rules.azure_name())
-    data: str = setting(rules.azure_name())
+    home: str | None = setting(rules.words("the name of a stack"), default=None)
+    more_locations: tuple[str, ...] = setting(rules.texts("regions", "|".join(REGIONS), least=0), default=())
 
 
 @dataclass(frozen=True, kw_only=True)
-class EndpointSettings:
-    """The online endpoint.
+class ModelSettings:
+    """One model of a stack; what it is made of stands in ``ml_jobs/<model>/model.yaml``.
 
     Attributes:
-        name: a tail that is unique to the stack is added.
-        auth_mode: how callers prove who they are.
-        environment: name of the environment its deployments run in.
-        scoring_script: entry script, relative to the project.
-        code: files the entry script needs, as patterns relative to the project. Other files may change
-            without touching a live deployment.
-    """
-
-    name: str = setting(rules.azure_name(limit=20))
-    auth_mode: str = setting(rules.choice("Key", "AADToken"))
-    environment: str = setting(rules.azure_name())
-    scoring_script: str = setting(rules.existing_file())
-    code: tuple[str, ...] = setting(rules.texts("patterns such as ml_jobs/score.py"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeploymentSettings:
-    """One deployment behind the endpoint; blue and green are two of them.
-
-    Attributes:
-        name: what the rollout shifts traffic to.
-        model: registered model.
-        version: exact model version; a deployment never follows "latest".
-        instance_type: a new value rolls the deployment's instances.
+        name: the model; its folder is the same with underscores.
+        instance_type: size of each instance that serves it.
         instance_count: instances kept running.
+        auth_mode: how callers prove who they are. With AADToken there is no key to leak.
+        cluster: cluster its training runs use.
+        promoted: it is not trained here; releases take it from the ML registry.
     """
 
-    name: str = setting(rules.azure_name())
-    model: str = setting(rules.azure_name(limit=255))
-    version: str = setting(rules.model_version())
-    instance_type: str = setting(rules.vm_size())
-    instance_count: int = setting(rules.integer(1, 20))
+    name: str = setting(rules.azure_name(limit=24))
+    instance_type: str = setting(
+        rules.text(r"Standard_\w+", "a size such as Standard_D2as_v4"), default="Standard_D2as_v4"
+    )
+    instance_count: int = setting(rules.integer(1, 20), default=1)
+    auth_mode: str = setting(rules.choice("Key", "AADToken"), default="AADToken")
+    cluster: str = setting(rules.azure_name(), default="train")
+    promoted: bool = setting(rules.boolean(), default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryHome:
+    """Where the ML registry is.
+
+    Attributes:
+        stack: the stack that makes it.
+        subscription_id: subscription of that stack.
+    """
+
+    stack: str
+    subscription_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One model of the stack, complete.
+
+    Attributes:
+        settings: what this stack decides.
+        file: what the model is.
+    """
+
+    settings: ModelSettings
+    file: ModelFile
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A stack's configuration; each attribute is one key of ``Pulumi.yaml``, where it is described."""
+    """A stack's configuration, checked.
 
-    location: str = setting(rules.text(r"[a-z]+[0-9]?", "an Azure region such as westeurope"))
-    owner: str = setting(rules.text(r"[^@\s]+@[^@\s]+", "an e-mail address"))
-    name_salt: str = setting(rules.azure_name(limit=24))
-    protect_data: bool = setting(rules.boolean())
-    purge_protection: bool = setting(rules.boolean())
-    soft_delete_days: int = setting(rules.integer(7, 90))
-    log_retention_days: int = setting(rules.integer(30, 730))
-    storage_sku: str = setting(rules.choice("Standard_LRS", "Standard_ZRS", "Standard_GRS", "Standard_GZRS"))
-    registry_sku: str = setting(rules.choice("Basic", "Standard", "Premium"))
-    deployer_data_access: bool = setting(rules.boolean())
-    clusters: tuple[ClusterSettings, ...] = setting(rules.objects(ClusterSettings))
-    data: tuple[DataSettings, ...] = setting(rules.objects(DataSettings))
-    environments: tuple[EnvironmentSettings, ...] = setting(rules.objects(EnvironmentSettings))
-    training: TrainingSettings = setting(rules.object_of(TrainingSettings))  # noqa: RUF009 - makes a field
-    endpoint: EndpointSettings = setting(rules.object_of(EndpointSettings))  # noqa: RUF009 - makes a field
-    deployments: tuple[DeploymentSettings, ...] = setting(rules.objects(DeploymentSettings))
-
-
-def load() -> Settings:
-    """Reads, checks and freezes the stack's configuration.
-
-    Raises:
-        ConfigError: all problems at once, each with its key, what was found, what is accepted and the repair.
+    Attributes:
+        platform: the platform that the models live in, of this stack or of the ``existing`` one; its subscription and
+            tenant are those that the stack is deployed to.
+        existing: the stack whose platform it is; None when it is this stack's own.
+        names: physical names of this stack.
+        platform_names: physical names of the platform.
+        owner: who answers for the stack.
+        require_clean_commit: an update needs a commit.
+        registry: the ML registry, where this stack makes it.
+        registry_home: where it is, once some stack makes it.
+        models: models by their place in the stack's file.
+        live: what releases have put behind the endpoints.
     """
-    config = pulumi.Config()
-    reader = rules.Reader(file=f"Pulumi.{pulumi.get_stack()}.yaml")
-    keys = {_key(field.name): field for field in fields(Settings)}
-    for full_key in _configured(config.name):
-        key = full_key.partition(":")[2]
-        if key not in keys:
-            reader.report(full_key, f"unknown key{rules.nearest(key, keys)}", f"keys {', '.join(keys)}")
-    values = {
-        field.name: _value(reader, config.full_key(key), config.get(key), field.metadata["rule"])
-        for key, field in keys.items()
-    }
-    _check_together(reader, config.name, values)
-    if reader.problems:
-        count = len(reader.problems)
-        lines = "".join(f"\n  {problem}" for problem in reader.problems)
-        raise ConfigError(f"{count} problem{'s' if count > 1 else ''} in {reader.file}:{lines}")
-    return Settings(**values)
 
-
-def _key(field_name: str) -> str:
-    first, *rest = field_name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
-def _configured(namespace: str) -> list[str]:
-    # pulumi.Config can only be asked for keys one already knows, and the unknown ones are wanted here.
-    configured = pulumi.runtime.config.CONFIG.get().keys() | pulumi.runtime.config.get_config_env().keys()
-    return sorted(key for key in configured if key.startswith(f"{namespace}:"))
-
-
-def _value(reader: rules.Reader, key: str, raw: str | None, rule: rules.Rule) -> Any:
-    if raw is None:
-        reader.report(key, "missing", rule.accepted)
-        return None
-    if rule.kind is str:
-        return reader.value(key, raw, rule)
-    try:
-        plain = json.loads(raw)
-    except json.JSONDecodeError:
-        plain = raw  # of the wrong kind, which the rule says better than a parser
-    return reader.value(key, plain, rule)
-
-
-def _check_together(reader: rules.Reader, namespace: str, values: dict[str, Any]) -> None:
-    """Rules between values; what is missing or wrong by itself was reported before."""
-    clusters: tuple[ClusterSettings, ...] = values["clusters"] or ()
-    data: tuple[DataSettings, ...] = values["data"] or ()
-    for cluster in clusters:
-        if cluster.min_nodes > cluster.max_nodes:
-            reader.report(
-                f"{namespace}:clusters[{cluster.name}].min_nodes",
-                f"{cluster.min_nodes} is more than max_nodes={cluster.max_nodes}",
-                "min_nodes up to max_nodes",
-            )
-    for asset in data:
-        if not Path(asset.path).is_dir():
-            reader.report(
-                f"{namespace}:data[{asset.name}].path",
-                f"{asset.path!r}: no such folder",
-                "an existing folder",
-                asset.made_by,
-            )
-    _check_references(reader, namespace, values)
-
-
-def _check_references(reader: rules.Reader, namespace: str, values: dict[str, Any]) -> None:
-    training: TrainingSettings | None = values["training"]
-    endpoint: EndpointSettings | None = values["endpoint"]
-    references = []
-    if training:
-        references.append(("training.cluster", training.cluster, "clusters"))
-        references.append(("training.data", training.data, "data"))
-    if endpoint:
-        references.append(("endpoint.environment", endpoint.environment, "environments"))
-    for key, name, declared_by in references:
-        declared = [entry.name for entry in values[declared_by] or ()]
-        # A list that has a problem of its own may well declare the name.
-        if name not in declared and not reader.has_problem(f"{namespace}:{declared_by}"):
-            accepted = f"one of {namespace}:{declared_by}: {', '.join(declared)}"
-            reader.report(f"{namespace}:{key}", f"{name!r} is not declared", accepted)
+    platform: PlatformSettings
+    existing: str | None
+    names: Names
+    platform_names: Names
+    owner: str
+    require_clean_commit: bool
+    registry: RegistrySettings | None
+    registry_home: RegistryHome | None
+    models: tuple[Model, ...]
+    live: LiveFile

@@ -1,30 +1,42 @@
-"""How one configuration value is judged: its type, what is accepted, and what to say when it is not.
+"""How one configured value is judged: its type, what is accepted, and what to say when it is not.
 
-`settings` declares which values exist; this file knows nothing about any single one of them.
+`settings`, `model_file` and `live_file` declare which values exist; this file knows nothing about any single one.
 """
 
 import dataclasses
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any
 
-import vm_sizes
+from yaml_lines import Document, Where
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One mistake: where, what was found, what is accepted, how to repair it."""
+    """One mistake: where, what was found, what is accepted, how to repair it.
 
+    Attributes:
+        file: file that the mistake stands in.
+        line: its line, counted from 1; 0 when the file has none for it.
+        key: the value's place in the file, such as ``clusters[0].vm_size``.
+        found: completes "KEY: ...".
+        accepted: completes "accepted: ...".
+        repair: completes "repair: ...".
+    """
+
+    file: str
+    line: int
     key: str
     found: str
     accepted: str
     repair: str
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.found}; accepted: {self.accepted}; repair: {self.repair}"
+        at = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{at}: {self.key}: {self.found}; accepted: {self.accepted}; repair: {self.repair}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +47,16 @@ class Rule:
         kind: type of the plain value, as YAML and JSON give it.
         accepted: completes "accepted: ...".
         complaint: what is wrong with a value of the right kind; None when it is fine.
-        fields_of: dataclass that an object, or each object of a list, must fill.
+        fields_of: dataclass that an object, or each object of a list or mapping, must fill.
+        schema: what an editor is told beyond the kind, in words of JSON Schema.
     """
 
     kind: type[Any]
     accepted: str
     complaint: Callable[[Any], str | None] = lambda _: None
     fields_of: type[Any] | None = None
+    mapping: bool = False
+    schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def setting(rule: Rule, *, default: Any = MISSING) -> Any:
@@ -54,8 +69,14 @@ def text(pattern: str, accepted: str) -> Rule:
     return Rule(
         kind=str,
         accepted=accepted,
-        complaint=lambda value: None if re.fullmatch(pattern, value) else "does not fit",
+        complaint=lambda value: None if re.fullmatch(pattern, value, re.DOTALL) else "does not fit",
+        schema={"pattern": f"^({pattern})$"},
     )
+
+
+def words(accepted: str) -> Rule:
+    """Any text that is not empty."""
+    return text(r".+", accepted)
 
 
 def azure_name(limit: int = 32) -> Rule:
@@ -66,12 +87,18 @@ def azure_name(limit: int = 32) -> Rule:
     )
 
 
+def guid() -> Rule:
+    """An id of Azure or Entra."""
+    return text(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "a GUID in lower case")
+
+
 def integer(low: int, high: int) -> Rule:
     """A whole number within two bounds, both included."""
     return Rule(
         kind=int,
         accepted=f"a whole number from {low} to {high}",
         complaint=lambda value: None if low <= value <= high else "out of range",
+        schema={"minimum": low, "maximum": high},
     )
 
 
@@ -84,37 +111,45 @@ def choice(*values: str) -> Rule:
     """One of a few words."""
     return Rule(
         kind=str,
-        accepted=" or ".join(values),
-        complaint=lambda value: None if value in values else "not one of them",
+        accepted=" or ".join(values) if len(values) < 6 else f"one of {', '.join(values)}",
+        complaint=lambda value: None if value in values else f"not one of them{nearest(value, values)}",
+        schema={"enum": list(values)},
     )
 
 
-def texts(accepted: str) -> Rule:
-    """A list of strings with at least one entry."""
+def texts(accepted: str, pattern: str = r".+", *, least: int = 1) -> Rule:
+    """A list of strings that match a pattern."""
+
+    def complaint(value: list[Any]) -> str | None:
+        good = len(value) >= least and all(isinstance(v, str) and re.fullmatch(pattern, v) for v in value)
+        return None if good else "not such a list"
+
     return Rule(
         kind=list,
         accepted=f"a list of {accepted}",
-        complaint=lambda value: None if value and all(isinstance(v, str) for v in value) else "not such a list",
+        complaint=complaint,
+        schema={"items": {"type": "string", "pattern": f"^({pattern})$"}, "minItems": least},
     )
 
 
-def model_version() -> Rule:
-    """An exact model version."""
-    return text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,29}", 'an exact version in quotes, such as "3"')
+def plain_values(accepted: str) -> Rule:
+    """A mapping of names to texts, numbers and truth values."""
 
+    def complaint(value: dict[Any, Any]) -> str | None:
+        wrong = [key for key, each in value.items() if not isinstance(each, str | int | float)]
+        return f"{', '.join(map(str, wrong))}: not a plain value" if wrong else None
 
-def vm_size() -> Rule:
-    """A virtual machine size that Azure still sells."""
-    return Rule(kind=str, accepted="a current size such as Standard_D4ds_v5", complaint=vm_sizes.problem)
-
-
-def existing_file() -> Rule:
-    """A file of the repository."""
     return Rule(
-        kind=str,
-        accepted="a file, relative to the project",
-        complaint=lambda value: None if Path(value).is_file() else "no such file",
+        kind=dict,
+        accepted=accepted,
+        complaint=complaint,
+        schema={"additionalProperties": {"type": ["string", "number", "boolean"]}},
     )
+
+
+def anything(kind: type[Any], accepted: str) -> Rule:
+    """A list or mapping that another reader judges."""
+    return Rule(kind=kind, accepted=accepted)
 
 
 def object_of(fields_of: type[Any]) -> Rule:
@@ -127,9 +162,15 @@ def objects(fields_of: type[Any]) -> Rule:
     return Rule(kind=list, accepted=f"a list of objects with fields {names_of(fields_of)}", fields_of=fields_of)
 
 
+def mapping_of(fields_of: type[Any]) -> Rule:
+    """A mapping of names to such objects."""
+    accepted = f"names, each with fields {names_of(fields_of)}"
+    return Rule(kind=dict, accepted=accepted, fields_of=fields_of, mapping=True)
+
+
 def names_of(fields_of: type[Any]) -> str:
     """Returns the field names of a dataclass as a reader may copy them."""
-    return ", ".join(field.name for field in dataclasses.fields(fields_of))
+    return ", ".join(field.name for field in dataclasses.fields(fields_of) if "rule" in field.metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,71 +178,108 @@ class Reader:
     """Reads plain values into dataclasses and keeps every problem it meets.
 
     Attributes:
-        file: stack file that a repair edits.
-        problems: filled while reading.
+        file: file that a repair edits.
+        lines: where in it each value stands.
+        problems: filled while reading; several readers may share one list.
     """
 
     file: str
+    lines: Mapping[Where, int] = dataclasses.field(default_factory=dict)
     problems: list[Problem] = dataclasses.field(default_factory=list)
 
-    def report(self, key: str, found: str, accepted: str, repair: str | None = None) -> None:
-        """Adds a problem; without a repair of its own it points at the stack file."""
+    @classmethod
+    def of(cls, document: Document, problems: list[Problem]) -> "Reader":
+        """A reader of one file; keys that the file repeats are problems already."""
+        reader = cls(file=document.file.as_posix(), lines=document.lines, problems=problems)
+        for where, line, first in document.repeated:
+            found = f"stands twice, first in line {first}"
+            reader._add(line, where, found, "each key once", f"remove one of them in {reader.file}")
+        return reader
+
+    def report(self, where: Where, found: str, accepted: str, repair: str | None = None) -> None:
+        """Adds a problem; without a repair of its own it points at the file."""
+        self._add(self.line(where), where, found, accepted, repair or f"edit {spelled(where)} in {self.file}")
+
+    def _add(self, line: int, where: Where, found: str, accepted: str, repair: str) -> None:
         self.problems.append(
-            Problem(key=key, found=found, accepted=accepted, repair=repair or f"edit {key} in {self.file}")
+            Problem(file=self.file, line=line, key=spelled(where), found=found, accepted=accepted, repair=repair)
         )
 
-    def has_problem(self, key: str) -> bool:
-        """Says whether a key or something inside it was reported."""
-        return any(problem.key == key or problem.key.startswith((f"{key}[", f"{key}.")) for problem in self.problems)
+    def line(self, where: Where) -> int:
+        """Line of a value; of what should hold it when it is missing; 0 when nothing is known."""
+        while where and where not in self.lines:
+            where = where[:-1]
+        return self.lines.get(where, 0)
 
-    def value(self, key: str, raw: Any, rule: Rule) -> Any:
+    def value(self, where: Where, raw: Any, rule: Rule) -> Any:
         """Returns the checked value; after a report, something of the same shape or None."""
         # bool is an int to Python, not to a reader of YAML
         if not isinstance(raw, rule.kind) or (rule.kind is int and isinstance(raw, bool)):
-            self.report(key, f"{raw!r} is not a {_KINDS[rule.kind]}", rule.accepted)
+            self.report(where, f"{raw!r} is not a {_KINDS[rule.kind]}", rule.accepted)
             return None
         complaint = rule.complaint(raw)
         if complaint:
-            self.report(key, f"{raw!r}: {complaint}", rule.accepted)
+            self.report(where, f"{raw!r}: {complaint}", rule.accepted)
             return None
-        if isinstance(raw, list):
-            return self._list(key, raw, rule)
-        if rule.fields_of and isinstance(raw, dict):
-            return self.object(key, raw, rule.fields_of)
-        return raw
+        if rule.fields_of and isinstance(raw, list):
+            return self._list(where, raw, rule.fields_of)
+        if rule.fields_of and rule.mapping:
+            read = {str(name): self.object((*where, str(name)), item, rule.fields_of) for name, item in raw.items()}
+            return {name: item for name, item in read.items() if item is not None}
+        if rule.fields_of:
+            return self.object(where, raw, rule.fields_of)
+        return tuple(raw) if isinstance(raw, list) else raw
 
-    def object(self, key: str, raw: dict[str, Any], fields_of: type[Any]) -> Any:
+    def object(self, where: Where, raw: Any, fields_of: type[Any]) -> Any:
         """Fills a dataclass from an object; unknown and missing fields are problems."""
-        known = {field.name: field for field in dataclasses.fields(fields_of)}
+        known = {field.name: field for field in dataclasses.fields(fields_of) if "rule" in field.metadata}
         accepted = f"fields {', '.join(known)}"
+        if not isinstance(raw, dict):
+            self.report(where, f"{raw!r} is not a {_KINDS[dict]}", accepted)
+            return None
         before = len(self.problems)
         for name in raw:
             if name not in known:
-                self.report(f"{key}.{name}", f"unknown field{nearest(name, known)}", accepted)
+                self.report((*where, str(name)), f"unknown field{nearest(str(name), known)}", accepted)
         values = {}
         for name, field in known.items():
             if name in raw:
-                values[name] = self.value(f"{key}.{name}", raw[name], field.metadata["rule"])
+                values[name] = self.value((*where, name), raw[name], field.metadata["rule"])
             elif field.default is MISSING:
-                self.report(f"{key}.{name}", "missing", field.metadata["rule"].accepted)
+                self.report((*where, name), "missing", field.metadata["rule"].accepted)
         return fields_of(**values) if len(self.problems) == before else None
 
-    def _list(self, key: str, raw: list[Any], rule: Rule) -> tuple[Any, ...]:
-        if rule.fields_of is None:
-            return tuple(raw)
-        read = []
+    def _list(self, where: Where, raw: list[Any], fields_of: type[Any]) -> tuple[Any, ...]:
+        read = [self.object((*where, i), item, fields_of) for i, item in enumerate(raw)]
+        first: dict[str, int] = {}
         for i, item in enumerate(raw):
-            read.append(self.value(f"{key}[{i}]", item, object_of(rule.fields_of)))
-        names = [item.get("name") for item in raw if isinstance(item, dict)]
-        for name in sorted({n for n in names if isinstance(n, str) and names.count(n) > 1}):
-            self.report(key, f"{name!r} stands twice", "a name of its own for each entry")
+            name = item.get("name") if isinstance(item, dict) else None
+            if isinstance(name, str) and name in first:
+                found = f"{name!r} stands twice, first in {spelled((*where, first[name]))}"
+                self.report((*where, i, "name"), found, "a name of its own for each entry")
+            elif isinstance(name, str):
+                first[name] = i
         return tuple(item for item in read if item is not None)
 
 
 _KINDS = {str: "text", int: "whole number", bool: "true or false", list: "list", dict: "set of fields"}
 
 
+def spelled(where: Where) -> str:
+    """A place as people write it: ``clusters[0].vm_size``."""
+    out = ""
+    for part in where:
+        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
+    return out
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Returns ``, did you mean ...`` when a known name is close, else nothing."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f", did you mean {close[0]}?" if close else ""
+
+
+def existing_file(reader: Reader, where: Where, path: Path) -> None:
+    """Reports a path that is no file."""
+    if not path.is_file():
+        reader.report(where, f"{path.as_posix()!r}: no such file", "an existing file")

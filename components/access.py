@@ -19,25 +19,14 @@ class Access:
     Attributes:
         names: names each assignment.
         subscription_id: where the role definitions are looked up.
-        tenant_id: directory of the identities.
-        deployer_id: object id of the identity that runs the stack.
+        provider: asked who runs the stack, where nobody else says so.
+        deployers: object ids of those who may upload; None for whoever runs the stack.
     """
 
     names: Names
-    subscription_id: pulumi.Output[str]
-    tenant_id: pulumi.Output[str]
-    deployer_id: pulumi.Output[str]
-
-    @classmethod
-    def of_deployer(cls, names: Names) -> "Access":
-        """Asks the provider which identity, tenant and subscription it works with."""
-        client = authorization.get_client_config_output()
-        return cls(
-            names=names,
-            subscription_id=client.subscription_id,
-            tenant_id=client.tenant_id,
-            deployer_id=client.object_id,
-        )
+    subscription_id: str
+    provider: pulumi.ProviderResource | None = None
+    deployers: tuple[str, ...] | None = None
 
     def grant(
         self,
@@ -60,14 +49,20 @@ class Access:
         # Azure looks the identity up by its type; without it a new identity is often "not found" for minutes.
         return self._assign(name, parent, role, identity_id, scope, principal_type="ServicePrincipal")
 
-    def grant_deployer(
+    def grant_deployers(
         self, name: str, *, parent: pulumi.Resource, role: Role, scope: pulumi.Input[str]
-    ) -> pulumi.Resource:
-        """Lets the identity that runs the stack act in a role on one resource."""
+    ) -> list[pulumi.Resource]:
+        """Lets those who deploy act in a role on one resource; one does not take the place of another."""
         # A person on a laptop, a service principal in a pipeline: Azure finds out which. An output of None says
         # so; a plain None would become "User" in the SDK, and Azure refuses that for a service principal.
         unsaid = pulumi.Output.from_input(None)
-        return self._assign(name, parent, role, self.deployer_id, scope, principal_type=unsaid)
+        if self.deployers is None:
+            client = authorization.get_client_config_output(opts=pulumi.InvokeOptions(provider=self.provider))
+            return [self._assign(name, parent, role, client.object_id, scope, principal_type=unsaid)]
+        return [
+            self._assign(f"{name}-{deployer}", parent, role, deployer, scope, principal_type=unsaid)
+            for deployer in self.deployers
+        ]
 
     def _assign(
         self,
@@ -83,7 +78,7 @@ class Access:
             role_assignment_name=self.names.role_assignment(f"{parent.pulumi_resource_type}/{name}"),
             principal_id=principal_id,
             principal_type=principal_type,
-            role_definition_id=self.subscription_id.apply(role.definition_id),
+            role_definition_id=role.definition_id(self.subscription_id),
             scope=scope,
             opts=pulumi.ResourceOptions(
                 parent=parent,

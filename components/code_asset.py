@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
-from pulumi_azure_native import machinelearningservices as ml
 
 import naming
+from components.asset_version import AssetVersion
 from components.blob_folder import BlobFolder
-from components.place import UploadTarget, WorkspacePlace
+from components.place import WorkspaceRef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +22,12 @@ class CodeAssetArgs:
         code_name: asset name.
         root: folder that becomes the working directory, relative to the project.
         include: glob patterns below the root; their content is the version.
-        target: container the files are uploaded to.
 
     Raises:
         ValueError: a pattern matches no file; names it.
     """
 
-    place: WorkspacePlace
-    target: UploadTarget
+    workspace: WorkspaceRef
     code_name: str
     include: tuple[str, ...]
     root: str = "."
@@ -38,7 +36,7 @@ class CodeAssetArgs:
 class CodeAsset(pulumi.ComponentResource):
     """Creates one ``codes/versions``, and the blobs it points at.
 
-    Outputs: ``code_id`` (ARM id), ``version``, ``reference`` (``name:version``).
+    Outputs: ``code_id`` (ARM id), ``reference`` (``name:version``).
     """
 
     def __init__(self, name: str, args: CodeAssetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -46,26 +44,25 @@ class CodeAsset(pulumi.ComponentResource):
         content = naming.content(Path(args.root), args.include)
         folder = BlobFolder(
             f"{name}-blobs",
-            target=args.target,
-            prefix=f"{args.code_name}/{content.version}",
+            target=args.workspace.code,
+            asset=args.code_name,
             folder=args.root,
             content=content,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        code = ml.CodeVersion(
+        code = AssetVersion(
             f"{name}-version",
+            workspace_id=args.workspace.workspace_id,
+            kind="codes",
             name=args.code_name,
             version=content.version,
-            workspace_name=args.place.workspace_name,
-            resource_group_name=args.place.resource_group_name,
-            properties=ml.CodeVersionPropertiesArgs(
-                code_uri=folder.url,
-                description=f"Files {', '.join(args.include)}",
-                tags=args.place.tags,
-            ),
+            properties={
+                "codeUri": folder.url,
+                "description": f"Files {', '.join(args.include)}",
+                "tags": args.workspace.tags,
+            },
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.code_id: pulumi.Output[str] = code.id
-        self.version: str = content.version
         self.reference: str = f"{args.code_name}:{content.version}"
         self.register_outputs({"code_id": self.code_id, "reference": self.reference})

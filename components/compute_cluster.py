@@ -11,7 +11,8 @@ from pulumi_azure_native import machinelearningservices as ml
 
 import roles
 from components.access import Access
-from components.place import WorkspacePlace
+from components.identity import user_assigned
+from components.place import WorkspaceRef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,21 +25,19 @@ class ComputeClusterArgs:
         max_nodes: autoscaler ceiling, in nodes; the regional vCPU quota must cover it.
         min_nodes: nodes kept when idle, in nodes. 0 costs nothing at rest.
         idle_minutes: minutes without work before a node is released.
-        access: grants the cluster's identity its roles.
-        storage_account_id: jobs read and write blobs here.
-        registry_id: nodes pull their images from here.
+        identity_name: physical name of its user-assigned identity.
+        access: grants that identity its roles.
 
     Raises:
         ValueError: names the field, the value received and the accepted range.
     """
 
-    place: WorkspacePlace
+    workspace: WorkspaceRef
     compute_name: str
     vm_size: str
     max_nodes: int
+    identity_name: str
     access: Access
-    storage_account_id: pulumi.Input[str]
-    registry_id: pulumi.Input[str]
     min_nodes: int = 0
     idle_minutes: int = 5
 
@@ -58,7 +57,7 @@ class ComputeClusterArgs:
 
 
 class ComputeCluster(pulumi.ComponentResource):
-    """Creates one ``workspaces/computes`` of type AmlCompute with its own identity.
+    """Creates one ``workspaces/computes`` of type AmlCompute with an identity of its own.
 
     Name limits: learn.microsoft.com, "resource-name-rules" (the ARM schema has no pattern).
     Outputs: ``cluster_name`` (compute target of jobs), ``principal_id`` (its identity).
@@ -66,12 +65,19 @@ class ComputeCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ComputeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mlops:azure:ComputeCluster", name, None, opts)
+        identity = user_assigned(
+            f"{name}-identity", identity_name=args.identity_name, place=args.workspace, parent=self
+        )
         compute = ml.Compute(
             f"{name}-compute",
             compute_name=args.compute_name,
-            workspace_name=args.place.workspace_name,
-            resource_group_name=args.place.resource_group_name,
-            identity=ml.ManagedServiceIdentityArgs(type=ml.ManagedServiceIdentityType.SYSTEM_ASSIGNED),
+            workspace_name=args.workspace.workspace_name,
+            resource_group_name=args.workspace.resource_group_name,
+            # Not system-assigned: that identity is unknown while the cluster changes, and a preview would show its
+            # roles as replaced.
+            identity=ml.ManagedServiceIdentityArgs(
+                type=ml.ManagedServiceIdentityType.USER_ASSIGNED, user_assigned_identities=[identity.id]
+            ),
             properties=ml.AmlComputeArgs(
                 compute_type="AmlCompute",
                 # Nobody logs in to a node: there is no password or key to lose.
@@ -87,7 +93,7 @@ class ComputeCluster(pulumi.ComponentResource):
                     ),
                 ),
             ),
-            tags=args.place.tags,
+            tags=args.workspace.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Fixed physical name: the old cluster must go before its successor can take it.
@@ -97,12 +103,10 @@ class ComputeCluster(pulumi.ComponentResource):
             ),
         )
         self.cluster_name: pulumi.Output[str] = compute.name
-        self.principal_id: pulumi.Output[str] = compute.identity.apply(
-            lambda identity: identity.principal_id if identity else ""
-        )
+        self.principal_id: pulumi.Output[str] = identity.principal_id
         for what, role, scope in (
-            ("blobs", roles.STORAGE_BLOB_DATA_CONTRIBUTOR, args.storage_account_id),
-            ("images", roles.ACR_PULL, args.registry_id),
+            ("blobs", roles.STORAGE_BLOB_DATA_CONTRIBUTOR, args.workspace.storage_account_id),
+            ("images", roles.ACR_PULL, args.workspace.registry_id),
         ):
             args.access.grant(f"{name}-may-{what}", parent=self, role=role, identity_id=self.principal_id, scope=scope)
         self.register_outputs({"cluster_name": self.cluster_name, "principal_id": self.principal_id})

@@ -5,13 +5,16 @@ Not here: how the folder is made. Versions that runs register belong to the runs
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pulumi
-from pulumi_azure_native import machinelearningservices as ml
+from pulumi.output import UNKNOWN
 
 import naming
+from components.asset_version import AssetVersion
 from components.blob_folder import BlobFolder
-from components.place import UploadTarget, WorkspacePlace
+from components.place import WorkspaceRef
+from naming import Content
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,18 +23,15 @@ class DataAssetArgs:
 
     Attributes:
         data_name: asset name.
-        folder: local folder, relative to the project; its content is the version.
+        folder: local folder, relative to the project; its content is the version. A preview can do without it: the
+            version is then unknown.
         description: what a reader of the studio should know.
-        target: container the folder is uploaded to.
-        data_store_uri: address of the datastore over that container, ends with a slash.
 
     Raises:
-        ValueError: the folder is empty; names it.
+        ValueError: the folder is empty, and this is no preview; names it.
     """
 
-    place: WorkspacePlace
-    target: UploadTarget
-    data_store_uri: pulumi.Input[str]
+    workspace: WorkspaceRef
     data_name: str
     folder: str
     description: str
@@ -45,31 +45,38 @@ class DataAsset(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: DataAssetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mlops:azure:DataAsset", name, None, opts)
-        content = naming.content(Path(args.folder))
+        content = _content(Path(args.folder))
         folder = BlobFolder(
             f"{name}-blobs",
-            target=args.target,
-            prefix=f"{args.data_name}/{content.version}",
+            target=args.workspace.data,
+            asset=args.data_name,
             folder=args.folder,
             content=content,
-            # Models were trained on these bytes: the stack forgets an old snapshot, the account keeps it,
-            # and declaring it again finds it there.
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
-        )
-        version = ml.DataVersion(
-            f"{name}-version",
-            name=args.data_name,
-            version=content.version,
-            workspace_name=args.place.workspace_name,
-            resource_group_name=args.place.resource_group_name,
-            properties=ml.UriFolderDataVersionArgs(
-                data_type="uri_folder",
-                data_uri=pulumi.Output.concat(args.data_store_uri, folder.prefix, "/"),
-                description=args.description,
-                tags=args.place.tags,
-            ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.data_id: pulumi.Output[str] = version.id
-        self.reference: str = f"{args.data_name}:{content.version}"
+        version = content.apply(lambda known: known.version)
+        asset = AssetVersion(
+            f"{name}-version",
+            workspace_id=args.workspace.workspace_id,
+            kind="data",
+            name=args.data_name,
+            version=version,
+            properties={
+                "dataType": "uri_folder",
+                "dataUri": pulumi.Output.concat(args.workspace.data_store_uri, folder.prefix, "/"),
+                "description": args.description,
+                "tags": args.workspace.tags,
+            },
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.data_id: pulumi.Output[str] = asset.id
+        self.reference: pulumi.Output[str] = pulumi.Output.concat(args.data_name, ":", version)
         self.register_outputs({"data_id": self.data_id, "reference": self.reference})
+
+
+def _content(folder: Path) -> pulumi.Output[Content]:
+    if pulumi.runtime.is_dry_run() and not any(path.is_file() for path in folder.rglob("*")):
+        unknown: Any = UNKNOWN
+        return pulumi.Output.from_input(unknown)
+    # Data can be large, and every preview looks at it: what did not change since the last time is not read again.
+    return pulumi.Output.from_input(naming.content(folder, cache=folder.parent / f".{folder.name}.sha256"))

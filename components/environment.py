@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
-from pulumi_azure_native import machinelearningservices as ml
 
 import naming
-from components.place import WorkspacePlace
+from components.asset_version import AssetVersion
+from components.place import WorkspaceRef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class EnvironmentArgs:
         ValueError: the image is not pinned, or the file is missing; names the field and the value.
     """
 
-    place: WorkspacePlace
+    workspace: WorkspaceRef
     environment_name: str
     conda_file: str
     image: str
@@ -42,27 +42,22 @@ class EnvironmentArgs:
 class Environment(pulumi.ComponentResource):
     """Creates one ``environments/versions``.
 
-    Outputs: ``environment_id`` (ARM id), ``version``, ``reference`` (``name:version``).
+    Outputs: ``environment_id`` (ARM id), ``reference`` (``name:version``).
     """
 
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mlops:azure:Environment", name, None, opts)
         conda = Path(args.conda_file).read_text(encoding="utf-8")
-        self.version: str = naming.content_version(conda, args.image)
-        environment = ml.EnvironmentVersion(
+        version = naming.content_version(conda, args.image)
+        environment = AssetVersion(
             f"{name}-version",
+            workspace_id=args.workspace.workspace_id,
+            kind="environments",
             name=args.environment_name,
-            version=self.version,
-            workspace_name=args.place.workspace_name,
-            resource_group_name=args.place.resource_group_name,
-            properties=ml.EnvironmentVersionPropertiesArgs(
-                image=args.image,
-                conda_file=conda,
-                os_type=ml.OperatingSystemType.LINUX,
-                tags=args.place.tags,
-            ),
+            version=version,
+            properties={"image": args.image, "condaFile": conda, "osType": "Linux", "tags": args.workspace.tags},
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.environment_id: pulumi.Output[str] = environment.id
-        self.reference: str = f"{args.environment_name}:{self.version}"
+        self.reference: str = f"{args.environment_name}:{version}"
         self.register_outputs({"environment_id": self.environment_id, "reference": self.reference})

@@ -1,16 +1,21 @@
-"""One deployment of a model version behind a managed online endpoint; it starts without traffic.
+"""One deployment behind a managed online endpoint; it starts without traffic and is never changed.
 
-Not here: registering the model (a run does) and traffic (the rollout does). A deployment that still has traffic
-cannot be deleted: roll it down before its entry leaves the configuration.
+Not here: what is served (`serving`), registering the model (a run does) and traffic (the rollout does).
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 from pulumi_azure_native import machinelearningservices as ml
 
-from components.place import WorkspacePlace
+from components.online_endpoint import OnlineEndpoint
+from components.place import WorkspaceRef
+from components.serving import Serving
+
+# A request takes milliseconds, so this many in line are answered long before the time is over.
+_REQUESTS_AT_ONCE = 64
+_ANSWER_WITHIN = "PT10S"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,34 +23,24 @@ class OnlineDeploymentArgs:
     """Inputs of the deployment.
 
     Attributes:
-        deployment_name: 3-32 letters, digits or hyphens, first a letter; ``blue`` and ``green`` by custom.
-        workspace_id: ARM id of the workspace that holds the model.
-        model: registered model.
-        model_version: exact version. A new value rolls the instances in place; a release adds a second
-            deployment instead.
-        code_id: code with the scoring script.
-        scoring_script: path inside that code.
-        environment_id: packages it runs with.
+        endpoint: what it stands behind.
+        deployment_name: 3-32 letters, digits or hyphens, first a letter. Other content needs another name.
+        serving: what it answers with.
         instance_type: size of each instance.
-        instance_count: instances kept running, 1 or more.
-        fetch_grants: role assignments that let instances fetch image, model and code.
+        instance_count: instances kept running, 1 or more; the only thing that can change.
+        needs: versions that have to be there first.
 
     Raises:
         ValueError: names the field, the value and what is accepted.
     """
 
-    place: WorkspacePlace
-    endpoint_name: pulumi.Input[str]
+    workspace: WorkspaceRef
+    endpoint: OnlineEndpoint
     deployment_name: str
-    workspace_id: pulumi.Input[str]
-    model: str
-    model_version: str
-    code_id: pulumi.Input[str]
-    scoring_script: str
-    environment_id: pulumi.Input[str]
+    serving: Serving
     instance_type: str
     instance_count: int
-    fetch_grants: list[pulumi.Resource] = field(default_factory=list)
+    needs: tuple[pulumi.Resource, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]", self.deployment_name):
@@ -65,30 +60,42 @@ class OnlineDeployment(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: OnlineDeploymentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mlops:azure:OnlineDeployment", name, None, opts)
+        serving, workspace = args.serving, args.workspace
+        code = None
+        if serving.code is not None and serving.script is not None:
+            code = ml.CodeConfigurationArgs(code_id=serving.code, scoring_script=serving.script)
         deployment = ml.OnlineDeployment(
             f"{name}-deployment",
             deployment_name=args.deployment_name,
-            endpoint_name=args.endpoint_name,
-            workspace_name=args.place.workspace_name,
-            resource_group_name=args.place.resource_group_name,
-            location=args.place.location,
+            endpoint_name=args.endpoint.endpoint_name,
+            workspace_name=workspace.workspace_name,
+            resource_group_name=workspace.resource_group_name,
+            location=workspace.location,
             sku=ml.SkuArgs(name="Default", capacity=args.instance_count),
             properties=ml.ManagedOnlineDeploymentArgs(
                 endpoint_compute_type="Managed",
-                model=pulumi.Output.concat(args.workspace_id, "/models/", args.model, "/versions/", args.model_version),
-                code_configuration=ml.CodeConfigurationArgs(code_id=args.code_id, scoring_script=args.scoring_script),
-                environment_id=args.environment_id,
+                model=serving.model,
+                code_configuration=code,
+                environment_id=serving.environment,
                 instance_type=args.instance_type,
                 app_insights_enabled=True,
+                # Azure's own is one request at a time and half a second in line, so that two callers at once see a 429.
+                request_settings=ml.OnlineRequestSettingsArgs(
+                    max_concurrent_requests_per_instance=_REQUESTS_AT_ONCE, request_timeout=_ANSWER_WITHIN
+                ),
                 scale_settings=ml.DefaultScaleSettingsArgs(scale_type="Default"),
             ),
-            tags=args.place.tags,
+            tags=workspace.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # Fixed physical name: the old deployment must go before its successor can take it.
+                # A live deployment never changes: what differs is another one beside it, under another name. So
+                # nothing but the number of instances is ever sent again, tags of a new owner least of all.
+                ignore_changes=["properties", "tags", "identity", "kind", "sku.name"],
                 delete_before_replace=True,
+                # Azure removes deployments with their endpoint, and refuses to remove one that has traffic.
+                deleted_with=args.endpoint.resource,
                 # Instances fetch image, model and code as the endpoint's identity, and no input says so.
-                depends_on=args.fetch_grants,
+                depends_on=[*args.endpoint.fetch_grants, *args.needs],
             ),
         )
         self.deployment_name: pulumi.Output[str] = deployment.name

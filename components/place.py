@@ -21,26 +21,40 @@ class GroupPlace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkspacePlace(GroupPlace):
-    """Place of something inside an Azure ML workspace.
-
-    Attributes:
-        workspace_name: workspace it belongs to.
-    """
-
-    workspace_name: pulumi.Input[str]
-
-
-@dataclass(frozen=True, kw_only=True)
 class UploadTarget:
     """Container that the stack uploads to.
 
     Attributes:
         blob_endpoint: address of the storage account's blobs, ends with a slash.
         container: container in it.
-        grants: role assignments that let the deployer write there; an upload has to wait for them.
+        ready: what an upload has to wait for, because nothing in its inputs says so.
     """
 
     blob_endpoint: pulumi.Input[str]
     container: pulumi.Input[str]
-    grants: list[pulumi.Resource] = field(default_factory=list)
+    ready: list[pulumi.Resource] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceRef(GroupPlace):
+    """All that a part needs to live in a workspace, whoever made it.
+
+    Attributes:
+        workspace_name: the workspace.
+        workspace_id: its ARM id.
+        storage_account_id: account of its datastores.
+        registry_id: container registry of its images.
+        code: where code goes.
+        data: where data goes.
+        data_store_uri: address of the datastore over the data container, ends with a slash.
+        release_store: address of the container in which rollouts keep their state.
+    """
+
+    workspace_name: pulumi.Input[str]
+    workspace_id: pulumi.Input[str]
+    storage_account_id: pulumi.Input[str]
+    registry_id: pulumi.Input[str]
+    code: UploadTarget
+    data: UploadTarget
+    data_store_uri: pulumi.Input[str]
+    release_store: pulumi.Input[str]

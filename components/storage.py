@@ -1,4 +1,4 @@
-"""Storage account of the workspace, opened by identities only, with containers for code and data.
+"""Storage account of the workspace, opened by identities only, with containers for code, data and releases.
 
 Not here: the containers and the file share that Azure ML makes for itself when the workspace is created.
 """
@@ -10,7 +10,9 @@ from pulumi_azure_native import storage
 
 import roles
 from components.access import Access
-from components.place import GroupPlace, UploadTarget
+from components.place import GroupPlace
+
+RELEASES = "releases"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,22 +22,23 @@ class StorageArgs:
     Attributes:
         account_name: physical name, 3-24 lower case letters and digits. A new value replaces the account.
         sku: redundancy, such as ``Standard_ZRS``.
-        access: grants the deployer its right to upload.
-        deployer_data_access: the deployer becomes Storage Blob Data Contributor. An owner of the
-            subscription may manage the account and still read no blob.
+        public_network: reachable over the internet, by identities with a role.
+        access: makes the deployers Storage Blob Data Contributor. An owner of the subscription may manage the
+            account and still read no blob.
     """
 
     place: GroupPlace
     account_name: str
     sku: str
+    public_network: bool
     access: Access
-    deployer_data_access: bool
 
 
 class Storage(pulumi.ComponentResource):
     """Creates one ``storageAccounts`` without shared keys, and its containers.
 
-    Outputs: ``account_id``, ``account_name``, and the containers ``code`` and ``data``.
+    Outputs: ``account_id``, ``account_name``, ``blob_endpoint`` (ends with a slash), the containers ``code``, ``data``
+    and ``releases``, and ``grants`` (those of the deployers).
     """
 
     def __init__(self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -53,35 +56,28 @@ class Storage(pulumi.ComponentResource):
             default_to_o_auth_authentication=True,
             enable_https_traffic_only=True,
             minimum_tls_version="TLS1_2",
+            public_network_access="Enabled" if args.public_network else "Disabled",
             tags=args.place.tags,
             # Fixed physical name: the old account must go before its successor can take it.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         self.account_id: pulumi.Output[str] = account.id
         self.account_name: pulumi.Output[str] = account.name
-        grants = []
-        if args.deployer_data_access:
-            grants.append(
-                args.access.grant_deployer(
-                    f"{name}-deployer",
-                    parent=self,
-                    role=roles.STORAGE_BLOB_DATA_CONTRIBUTOR,
-                    scope=account.id,
-                )
-            )
-        blob_endpoint = account.primary_endpoints.blob
-        self.code = UploadTarget(
-            blob_endpoint=blob_endpoint, container=self._container(f"{name}-code", "code", args), grants=grants
+        # By name: a preview of a change to the account, its tags included, does not know what Azure says about it.
+        self.blob_endpoint: pulumi.Output[str] = pulumi.Output.format("https://{}.blob.core.windows.net/", account.name)
+        self.grants: list[pulumi.Resource] = args.access.grant_deployers(
+            f"{name}-deployer", parent=self, role=roles.STORAGE_BLOB_DATA_CONTRIBUTOR, scope=account.id
         )
-        self.data = UploadTarget(
-            blob_endpoint=blob_endpoint, container=self._container(f"{name}-data", "data", args), grants=grants
-        )
+        self.code: pulumi.Output[str] = self._container(f"{name}-code", "code", args)
+        self.data: pulumi.Output[str] = self._container(f"{name}-data", "data", args)
+        self.releases: pulumi.Output[str] = self._container(f"{name}-releases", RELEASES, args)
         self.register_outputs(
             {
                 "account_id": self.account_id,
                 "account_name": self.account_name,
-                "code_container": self.code.container,
-                "data_container": self.data.container,
+                "code_container": self.code,
+                "data_container": self.data,
+                "releases_container": self.releases,
             }
         )
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
-from pulumi_azure_native import machinelearningservices as ml
 
 import naming
 from components import component_spec
+from components.asset_version import AssetVersion
 from components.code_asset import CodeAsset
 from components.command_component import CommandComponent, CommandComponentArgs
 from components.environment import Environment
-from components.place import WorkspacePlace
+from components.place import WorkspaceRef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class TrainingPipelineArgs:
             file, the value and what is accepted.
     """
 
-    place: WorkspacePlace
+    workspace: WorkspaceRef
     pipeline_file: str
     code: CodeAsset
     environments: Mapping[str, Environment]
@@ -49,19 +49,19 @@ class TrainingPipeline(pulumi.ComponentResource):
         source = component_spec.read(Path(args.pipeline_file), "pipeline")
         steps = {node: self._step(name, node, path, args) for node, path in source.steps().items()}
         version = naming.content_version(source.text, *(step.reference for step in steps.values()))
-        pipeline = ml.ComponentVersion(
+        pipeline = AssetVersion(
             f"{name}-version",
+            workspace_id=args.workspace.workspace_id,
+            kind="components",
             name=source.name,
             version=version,
-            workspace_name=args.place.workspace_name,
-            resource_group_name=args.place.resource_group_name,
-            properties=ml.ComponentVersionPropertiesArgs(
-                component_spec=component_spec.pipeline(
+            properties={
+                "componentSpec": component_spec.pipeline(
                     source, version, {node: step.component_id for node, step in steps.items()}
                 ),
-                description=source.fields.get("description"),
-                tags=args.place.tags,
-            ),
+                "description": source.fields.get("description"),
+                "tags": args.workspace.tags,
+            },
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.pipeline_id: pulumi.Output[str] = pipeline.id
@@ -79,12 +79,12 @@ class TrainingPipeline(pulumi.ComponentResource):
         return CommandComponent(
             f"{name}-{node}",
             CommandComponentArgs(
-                place=args.place,
+                workspace=args.workspace,
                 source=source,
                 code_id=args.code.code_id,
-                code_version=args.code.version,
+                code_reference=args.code.reference,
                 environment_id=environment.environment_id,
-                environment_version=environment.version,
+                environment_reference=environment.reference,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
+import pickle
 import runpy
 import shutil
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +21,17 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 from pulumi.runtime.settings import reset_options
 from pulumi.runtime.stack import Stack
 
+import model_file
 from components.access import Access
-from components.place import UploadTarget, WorkspacePlace
+from components.place import GroupPlace, UploadTarget, WorkspaceRef
 from naming import Names
 
 ROOT = Path(__file__).parent.parent
 TENANT = "11111111-1111-1111-1111-111111111111"
 SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
 DEPLOYER = "33333333-3333-3333-3333-333333333333"
+IMAGE = "mcr.microsoft.com/azureml/base@sha256:" + "a" * 64
+STACKS = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in ROOT.glob("Pulumi.*.yaml"))
 
 
 _LOOPS: list[asyncio.AbstractEventLoop] = []
@@ -39,6 +45,18 @@ def pytest_runtest_setup() -> None:
     except RuntimeError:
         _LOOPS.append(asyncio.new_event_loop())
         asyncio.set_event_loop(_LOOPS[-1])
+
+
+_PICKLING = {name: getattr(pickle._Pickler, name) for name in ("_batch_setitems", "save_dict")}
+
+
+def pytest_runtest_teardown() -> None:
+    """Pulumi's SDK wraps the pickler once more for each dynamic provider and never takes that back.
+
+    A program has a handful of them; a whole run of tests would reach Python's limit.
+    """
+    for name, method in _PICKLING.items():
+        setattr(pickle._Pickler, name, method)
 
 
 def pytest_sessionfinish() -> None:
@@ -129,11 +147,11 @@ class Recorder(MockMonitor):
 Declare = Callable[..., Declared]
 
 
-def run_program(program: Callable[[], Any], stack: str = "test") -> Declared:
+def run_program(program: Callable[[], Any], stack: str = "test", *, preview: bool = False) -> Declared:
     """Runs a program and returns what it registered."""
     recorder = Recorder()
     reset_options()  # a root resource of its own: the last program's would keep its exports and its children
-    pulumi.runtime.set_mocks(recorder.mocks, "mlops", stack, preview=False, monitor=recorder)
+    pulumi.runtime.set_mocks(recorder.mocks, "mlops", stack, preview=preview, monitor=recorder)
 
     def run_and_export() -> Any:
         program()
@@ -146,13 +164,23 @@ def run_program(program: Callable[[], Any], stack: str = "test") -> Declared:
     return recorder.declared
 
 
-def run_stack(stack: str, changes: dict[str, Any] | None = None, name: str | None = None) -> Declared:
-    """Runs the whole program with a stack's real configuration, some values changed, perhaps as another stack."""
-    set_all_config(as_engine_sends(stack_config(stack) | (changes or {})))
+def run_config(config: dict[str, Any], stack: str = "test", *, preview: bool = False) -> Declared:
+    """Runs the whole program with a configuration."""
+    set_all_config(as_engine_sends(config))
     try:
-        return run_program(lambda: runpy.run_path(str(ROOT / "__main__.py")), stack=name or stack)
+        return run_program(lambda: runpy.run_path(str(ROOT / "__main__.py")), stack=stack, preview=preview)
     finally:
         set_all_config({})
+
+
+def run_stack(stack: str, name: str | None = None, *, preview: bool = False, **platform: Any) -> Declared:
+    """Runs the whole program with a stack's real file, fields of its platform changed, perhaps as another stack.
+
+    No commit is asked for: tests run in a folder that is no repository.
+    """
+    config = stack_config(stack)
+    config["mlops:platform"] |= {"require_clean_commit": False, **platform}
+    return run_config(config, stack=name or stack, preview=preview)
 
 
 def stack_config(stack: str) -> dict[str, Any]:
@@ -166,19 +194,124 @@ def as_engine_sends(config: dict[str, Any]) -> dict[str, str]:
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
 
 
+def small_config(**platform: Any) -> dict[str, Any]:
+    """A small stack of its own with a platform, the registry and one model."""
+    own = {
+        "subscription_id": SUBSCRIPTION,
+        "tenant_id": TENANT,
+        "location": "westeurope",
+        "owner": "me@example.com",
+        "name_salt": "example",
+        "clusters": [{"name": "train", "vm_size": "Standard_D4ds_v5", "max_nodes": 2}],
+        "require_clean_commit": False,
+    }
+    return {"mlops:platform": own | platform, "mlops:models": [{"name": "late"}]}
+
+
+MODEL = """\
+name: {name}
+description: Is it late?
+data: {{name: {name}-data, path: .data/{name}, made_by: make data, description: Days}}
+training:
+  pipeline: pipeline.yaml
+  environment: train
+  code: [ml_jobs/{folder}/*.py]
+  inputs: {{seed: 13}}
+serving:
+  script: ml_jobs/{folder}/score.py
+  environment: serve
+  code: [ml_jobs/{folder}/score.py]
+environments:
+  train: {{conda_file: ml_jobs/{folder}/train.conda.yaml, image: {image}}}
+  serve: {{conda_file: ml_jobs/{folder}/serve.conda.yaml, image: {image}}}
+request: {{schema: request.schema.json, sample: sample.json}}
+smoke: {{value: "predictions[0].probability", checks: []}}
+"""
+PIPELINE = """\
+type: pipeline
+name: {folder}_training
+inputs: {{data: {{type: uri_folder}}}}
+outputs: {{model: {{type: uri_folder}}}}
+jobs:
+  prepare:
+    type: command
+    component: ./prepare.yaml
+    inputs: {{data: "${{{{parent.inputs.data}}}}"}}
+  train:
+    type: command
+    component: ./train.yaml
+    inputs: {{data: "${{{{parent.jobs.prepare.outputs.model}}}}"}}
+    outputs: {{model: "${{{{parent.outputs.model}}}}"}}
+"""
+STEP = """\
+type: command
+name: {folder}_{step}
+description: One step.
+command: python -m ml_jobs.{folder}.{step}
+environment: azureml:train@latest
+inputs: {{data: {{type: uri_folder}}}}
+outputs: {{model: {{type: uri_folder}}}}
+"""
+
+
+def make_model(root: Path, name: str) -> Path:
+    """Writes a whole small model and its data; returns its folder."""
+    folder = root / model_file.folder_of(name)
+    filled = {"name": name, "folder": folder.name, "image": IMAGE}
+    files = {
+        "model.yaml": MODEL.format(**filled),
+        "pipeline.yaml": PIPELINE.format(**filled),
+        "prepare.yaml": STEP.format(step="prepare", **filled),
+        "prepare.py": "",
+        "train.yaml": STEP.format(step="train", **filled),
+        "train.py": "",
+        "score.py": "",
+        "train.conda.yaml": "dependencies: [python=3.11]\n",
+        "serve.conda.yaml": "dependencies: [python=3.11]\n",
+        "request.schema.json": "{}",
+        "sample.json": "{}",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in files.items():
+        (folder / file).write_text(text)
+    data = root / ".data" / name
+    data.mkdir(parents=True)
+    (data / "day.csv").write_text("1\n")
+    return folder
+
+
+def make_live(root: Path, stack: str, text: str) -> None:
+    """Writes what releases made live."""
+    path = root / "live" / f"{stack}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(textwrap.dedent(text))
+
+
 def make_project(root: Path) -> None:
-    """Puts into a folder what the stacks name, with data of its own."""
+    """Puts into a folder what the stacks name, with data of its own, and one small model called late."""
     shutil.copytree(ROOT / "ml_jobs", root / "ml_jobs", ignore=shutil.ignore_patterns("__pycache__"))
-    month = root / ".data" / "flights" / "month=2013-01"
-    month.mkdir(parents=True)
-    (month / "flights.parquet").write_bytes(b"PAR1")
+    for file in ROOT.glob("Pulumi*.yaml"):
+        shutil.copy(file, root)
+    make_model(root, "late")
+    for model in (root / "ml_jobs").glob("*/model.yaml"):
+        data = root / yaml.safe_load(model.read_text())["data"]["path"]
+        data.mkdir(parents=True, exist_ok=True)
+        (data / "day.csv").write_text("1\n")
+
+
+def enter(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goes into a project's folder, where what the shell says about Azure is not heard."""
+    make_project(root)
+    monkeypatch.chdir(root)
+    for name in list(os.environ):
+        if name.startswith(("ARM_", "AZURE_")) or name == "MLOPS_LIVE":
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder of its own; the working directory of the test."""
-    make_project(tmp_path)
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)
     return tmp_path
 
 
@@ -189,10 +322,25 @@ def declare() -> Declare:
 
 
 @pytest.fixture
-def place() -> WorkspacePlace:
+def place() -> GroupPlace:
     """Where components under test live."""
-    return WorkspacePlace(
-        resource_group_name="rg", workspace_name="ws", location="westeurope", tags={"owner": "me@example.com"}
+    return GroupPlace(resource_group_name="rg", location="westeurope", tags={"owner": "me@example.com"})
+
+
+@pytest.fixture
+def workspace(place: GroupPlace) -> WorkspaceRef:
+    """Workspace that components under test live in."""
+    blobs = "https://account.blob.core.windows.net/"
+    return WorkspaceRef(
+        **vars(place),
+        workspace_name="ws",
+        workspace_id="/ws",
+        storage_account_id="/storage",
+        registry_id="/registry",
+        code=UploadTarget(blob_endpoint=blobs, container="code"),
+        data=UploadTarget(blob_endpoint=blobs, container="data"),
+        data_store_uri="azureml://store/paths/",
+        release_store=f"{blobs}releases",
     )
 
 
@@ -200,14 +348,5 @@ def place() -> WorkspacePlace:
 def access() -> Access:
     """Grants roles in a stack called test."""
     return Access(
-        names=Names(project="mlops", stack="test", salt="example"),
-        subscription_id=pulumi.Output.from_input(SUBSCRIPTION),
-        tenant_id=pulumi.Output.from_input(TENANT),
-        deployer_id=pulumi.Output.from_input(DEPLOYER),
+        names=Names(project="mlops", stack="test", salt="example", location="westeurope"), subscription_id=SUBSCRIPTION
     )
-
-
-@pytest.fixture
-def target() -> UploadTarget:
-    """Where components under test upload to."""
-    return UploadTarget(blob_endpoint="https://account.blob.core.windows.net/", container="code")

@@ -1,9 +1,10 @@
-"""Configuration: what the stacks say arrives typed, and every mistake is reported at once with its repair."""
+"""Configuration: what the stacks say arrives typed, and every mistake is reported at once with line and repair."""
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
-from dataclasses import fields
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,249 +14,399 @@ import yaml
 from pulumi.runtime.config import set_all_config
 
 import settings
+import settings_load
+from sandbox import constants
 from settings import ConfigError, Settings
-from tests.conftest import ROOT, Echo, as_engine_sends, stack_config
+from tests.conftest import (
+    ROOT,
+    STACKS,
+    SUBSCRIPTION,
+    TENANT,
+    Echo,
+    as_engine_sends,
+    make_live,
+    make_model,
+    small_config,
+    stack_config,
+)
 
 Load = Callable[..., Settings]
-STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+TODAY = date(2026, 11, 21)
+PLATFORM = "mlops:platform"
+MODELS = "mlops:models"
 
 
 @pytest.fixture
 def load(project: Path) -> Load:
-    """Reads dev's configuration with some values changed; None leaves a key out."""
+    """Writes a stack file, hands its values over as an engine does, and reads them."""
 
-    def run(changes: dict[str, Any] | None = None, stack: str = "dev") -> Settings:
-        config = stack_config(stack) | (changes or {})
-        set_all_config(as_engine_sends({key: value for key, value in config.items() if value is not None}))
-        pulumi.runtime.set_mocks(Echo(), "mlops", stack, preview=True)
-        return settings.load()
+    def run(
+        config: dict[str, Any] | None = None, stack: str = "test", *, preview: bool = True, today: date = TODAY
+    ) -> Settings:
+        config = small_config() if config is None else config
+        if stack not in STACKS:
+            Path(f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": config}, sort_keys=False))
+        set_all_config(as_engine_sends(config))
+        pulumi.runtime.set_mocks(Echo(), "mlops", stack, preview=preview)
+        return settings_load.load(today)
 
     return run
 
 
-def problems(load: Load, changes: dict[str, Any]) -> list[str]:
+def problems(load: Load, config: dict[str, Any], **how: Any) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        load(changes)
+        load(config, **how)
     return str(caught.value).splitlines()[1:]
 
 
-def in_list(key: str, **changes: Any) -> dict[str, Any]:
-    """Dev's configuration of a list with its first entry changed; a value of None leaves the field out."""
-    first, *rest = stack_config("dev")[key]
-    changed = {name: value for name, value in (first | changes).items() if value is not None}
-    return {key: [changed, *rest]}
+def with_platform(**changes: Any) -> dict[str, Any]:
+    """The small configuration with fields of its platform changed; a value of None leaves the field out."""
+    config = small_config(**changes)
+    config[PLATFORM] = {key: value for key, value in config[PLATFORM].items() if value is not None}
+    return config
 
 
-def in_object(key: str, **changes: Any) -> dict[str, Any]:
-    changed = {name: value for name, value in (stack_config("dev")[key] | changes).items() if value is not None}
-    return {key: changed}
+def with_cluster(**changes: Any) -> dict[str, Any]:
+    first = {"name": "train", "vm_size": "Standard_D4ds_v5", "max_nodes": 2} | changes
+    return with_platform(clusters=[{key: value for key, value in first.items() if value is not None}])
 
 
-BLUE = {
-    "name": "blue",
-    "model": "flight-delay",
-    "version": "3",
-    "instance_type": "Standard_D2ds_v5",
-    "instance_count": 1,
-}
+def with_model(**changes: Any) -> dict[str, Any]:
+    return small_config() | {MODELS: [{"name": "late"} | changes]}
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_stack_files_are_right(load: Load, stack: str) -> None:
-    assert load(stack=stack).owner == "ml-platform@example.com"
+    found = load(stack_config(stack), stack)
+    assert [model.settings.name for model in found.models] == [each["name"] for each in stack_config(stack)[MODELS]]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_copy_of_a_stack_file_is_right_too(load: Load, project: Path, stack: str) -> None:
+    (project / "Pulumi.fraud-detection-prod.yaml").write_text((project / f"Pulumi.{stack}.yaml").read_text())
+    copy = load(stack_config(stack), "fraud-detection-prod")
+    assert copy.names.stack == "fraud-detection-prod"
+    assert copy.registry is None, "the registry is the organisation's, not a stack's"
+    assert load(stack_config(stack), stack).names.stack == stack
 
 
 def test_values_arrive_typed_and_with_defaults(load: Load) -> None:
-    cfg = load({"mlops:deployments": [BLUE]})
-    assert cfg.protect_data is False
-    assert cfg.soft_delete_days == 7
-    assert cfg.clusters[0] == settings.ClusterSettings(name="train", vm_size="Standard_D4ds_v5", max_nodes=2)
-    assert (cfg.clusters[0].min_nodes, cfg.clusters[0].idle_minutes) == (0, 5)
-    assert cfg.deployments[0].version == "3"
+    cfg = load()
+    assert cfg.platform.clusters[0] == settings.ClusterSettings(name="train", vm_size="Standard_D4ds_v5", max_nodes=2)
+    assert cfg.models[0].settings == settings.ModelSettings(name="late")
+    assert cfg.models[0].file.training.inputs == {"seed": 13}
+    assert (cfg.registry, cfg.existing) == (None, None)
+
+
+def test_what_a_stack_does_not_say_is_safe_for_production(load: Load) -> None:
+    config = with_platform(require_clean_commit=None)
+    platform = load(config).platform
+    assert platform.protect_data
+    assert platform.purge_protection
+    assert platform.require_clean_commit
+    assert (platform.soft_delete_days, platform.storage_sku) == (90, "Standard_ZRS")
+    assert load(config).models[0].settings.auth_mode == "AADToken"
+
+
+def test_prod_takes_the_safe_values() -> None:
+    assert set(stack_config("prod")[PLATFORM]) == {"subscription_id", "tenant_id", "location", "owner", "name_salt"}
 
 
 def test_settings_cannot_be_changed_later(load: Load) -> None:
     with pytest.raises(AttributeError):
-        load().location = "northeurope"  # type: ignore[misc] # the point of the test
+        load().owner = "other"  # type: ignore[misc] # the point of the test
 
 
 def test_the_environment_variable_of_an_engine_is_read_too(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pulumi's language host may hand configuration over in PULUMI_CONFIG."""
-    config = as_engine_sends(stack_config("dev"))
+    config = as_engine_sends(small_config())
     load()
     set_all_config({})
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
-    assert settings.load().location == "westeurope"
-    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config | {"mlops:locaton": "x"}))
-    with pytest.raises(ConfigError, match="mlops:locaton: unknown key, did you mean location"):
-        settings.load()
-
-
-@pytest.mark.parametrize("field", [field.name for field in fields(Settings)])
-def test_each_key_is_required(load: Load, field: str) -> None:
-    first, *rest = field.split("_")
-    key = "mlops:" + first + "".join(word.capitalize() for word in rest)
-    assert any(line.startswith(f"  {key}: missing; accepted: ") for line in problems(load, {key: None}))
+    assert settings_load.load(TODAY).platform.location == "westeurope"
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config | {"mlops:modells": "x"}))
+    with pytest.raises(ConfigError, match="mlops:modells: unknown key, did you mean models"):
+        settings_load.load(TODAY)
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown key": ({"mlops:locaton": "x"}, "mlops:locaton: unknown key, did you mean location?"),
-    "unknown key like nothing": ({"mlops:zzz": "x"}, "mlops:zzz: unknown key; accepted: keys location"),
-    "region": ({"mlops:location": "West Europe"}, "mlops:location: 'West Europe'"),
-    "owner": ({"mlops:owner": "somebody"}, "mlops:owner: 'somebody'"),
-    "salt": ({"mlops:nameSalt": "Contoso!"}, "mlops:nameSalt: 'Contoso!'"),
-    "not a boolean": ({"mlops:protectData": "maybe"}, "mlops:protectData: 'maybe' is not a true or false"),
-    "not a number": ({"mlops:softDeleteDays": "many"}, "mlops:softDeleteDays: 'many' is not a whole number"),
-    "boolean for a number": ({"mlops:softDeleteDays": True}, "mlops:softDeleteDays: True is not a whole number"),
-    "too few days": (
-        {"mlops:softDeleteDays": 6},
-        "mlops:softDeleteDays: 6: out of range; accepted: a whole number from 7",
+    "unknown key": (small_config() | {"mlops:modells": []}, "mlops:modells: unknown key, did you mean models?"),
+    "unknown key like nothing": (small_config() | {"mlops:zzz": 1}, "mlops:zzz: unknown key; accepted: keys mlops:pl"),
+    "no platform": ({MODELS: []}, "mlops:platform: missing; accepted: fields subscription_id"),
+    "no location": (with_platform(location=None), "mlops:platform.location: missing; accepted: one of australiac"),
+    "region": (with_platform(location="westeurop"), "'westeurop': not one of them, did you mean westeurope?"),
+    "owner": (with_platform(owner="somebody"), "mlops:platform.owner: 'somebody'"),
+    "salt": (with_platform(name_salt="Contoso!"), "mlops:platform.name_salt: 'Contoso!'"),
+    "subscription": (with_platform(subscription_id="mine"), "mlops:platform.subscription_id: 'mine'"),
+    "not a boolean": (with_platform(protect_data="maybe"), "platform.protect_data: 'maybe' is not a true or false"),
+    "boolean for a number": (with_platform(soft_delete_days=True), "soft_delete_days: True is not a whole number"),
+    "too few days": (with_platform(soft_delete_days=6), "6: out of range; accepted: a whole number from 7"),
+    "too many days": (with_platform(soft_delete_days=91), "soft_delete_days: 91: out of range"),
+    "log retention": (with_platform(log_retention_days=29), "log_retention_days: 29: out of range"),
+    "storage sku": (with_platform(storage_sku="LRS"), "storage_sku: 'LRS': not one of them"),
+    "registry sku": (with_platform(registry_sku="Free"), "registry_sku: 'Free'"),
+    "deployer by name": (with_platform(deployers=["me"]), "deployers: ['me']: not such a list"),
+    "unknown field": (with_platform(ownr="x"), "mlops:platform.ownr: unknown field, did you mean owner?"),
+    "not a list": (with_platform(clusters={"name": "x"}), "platform.clusters: {'name': 'x'} is not a list"),
+    "not an object": (with_platform(clusters=["train"]), "platform.clusters[0]: 'train' is not a set of fields"),
+    "broken JSON": (small_config() | {MODELS: "[{"}, "mlops:models: '[{' is not a list"),
+    "missing field": (with_cluster(vm_size=None), "mlops:platform.clusters[0].vm_size: missing"),
+    "cluster name": (with_cluster(name="Train_1"), "clusters[0].name: 'Train_1'"),
+    "unknown size": (with_cluster(vm_size="Standard_D4ds_v55"), "the nearest known one is Standard_D4ds_v5"),
+    "retired size": (with_cluster(vm_size="Standard_NC6s_v3"), "retired 2025-09-30; its successor is Standard_NC4as"),
+    "more minimum than maximum": (with_cluster(min_nodes=3), "clusters[0].min_nodes: 3 is more than max_nodes=2"),
+    "no node": (with_cluster(max_nodes=0), "clusters[0].max_nodes: 0: out of range"),
+    "idle": (with_cluster(idle_minutes=0), "clusters[0].idle_minutes: 0: out of range"),
+    "two clusters of a name": (
+        with_platform(clusters=[{"name": "train", "vm_size": "Standard_D4ds_v5"}] * 2),
+        "clusters[1].name: 'train' stands twice, first in mlops:platform.clusters[0]",
     ),
-    "too many days": ({"mlops:softDeleteDays": 91}, "mlops:softDeleteDays: 91: out of range"),
-    "log retention": ({"mlops:logRetentionDays": 29}, "mlops:logRetentionDays: 29: out of range"),
-    "storage sku": ({"mlops:storageSku": "LRS"}, "mlops:storageSku: 'LRS': not one of them; accepted: Standard_LRS or"),
-    "registry sku": ({"mlops:registrySku": "Free"}, "mlops:registrySku: 'Free'"),
-    "not a list": ({"mlops:clusters": {"name": "x"}}, "mlops:clusters: {'name': 'x'} is not a list"),
-    "not an object": ({"mlops:clusters": ["train"]}, "mlops:clusters[0]: 'train' is not a set of fields"),
-    "broken JSON": ({"mlops:clusters": "[{"}, "mlops:clusters: '[{' is not a list"),
-    "unknown field": (
-        in_list("mlops:clusters", vm_sise="x"),
-        "mlops:clusters[0].vm_sise: unknown field, did you mean vm_size?",
+    "two models of a name": (
+        small_config() | {MODELS: [{"name": "late"}] * 2},
+        "mlops:models[1].name: 'late' stands twice, first in mlops:models[0]",
     ),
-    "missing field": (in_list("mlops:clusters", max_nodes=None), "mlops:clusters[0].max_nodes: missing"),
-    "cluster name": (in_list("mlops:clusters", name="Train_1"), "mlops:clusters[0].name: 'Train_1'"),
-    "unknown size": (
-        in_list("mlops:clusters", vm_size="Standard_D4ds_v55"),
-        "mlops:clusters[0].vm_size: 'Standard_D4ds_v55': unknown size; the nearest known one is Standard_D4ds_v5",
-    ),
-    "retired size": (
-        in_list("mlops:clusters", vm_size="Standard_DS3_v2"),
-        "'Standard_DS3_v2': no new capacity since July 2026; its successor is Standard_D4ds_v5",
-    ),
-    "more minimum than maximum": (
-        in_list("mlops:clusters", min_nodes=3),
-        "mlops:clusters[train].min_nodes: 3 is more than max_nodes=2",
-    ),
-    "no node": (in_list("mlops:clusters", max_nodes=0), "mlops:clusters[0].max_nodes: 0: out of range"),
-    "idle": (in_list("mlops:clusters", idle_minutes=0), "mlops:clusters[0].idle_minutes: 0: out of range"),
-    "two of a name": (
-        {"mlops:clusters": stack_config("dev")["mlops:clusters"] * 2},
-        "mlops:clusters: 'train' stands twice",
-    ),
-    "no such folder": (
-        in_list("mlops:data", path=".data/none"),
-        "mlops:data[flights].path: '.data/none': no such folder; accepted: an existing folder; repair: .venv",
-    ),
-    "folder outside": (in_list("mlops:data", path="/tmp/x"), "mlops:data[0].path: '/tmp/x'"),  # noqa: S108 - refused
-    "no description": (in_list("mlops:data", description=""), "mlops:data[0].description: ''"),
-    "no maker": (in_list("mlops:data", made_by=""), "mlops:data[0].made_by: ''"),
-    "no conda file": (
-        in_list("mlops:environments", conda_file="none.yaml"),
-        "mlops:environments[0].conda_file: 'none.yaml': no such file",
-    ),
-    "image by tag": (
-        in_list("mlops:environments", image="mcr.microsoft.com/azureml/base:latest"),
-        "accepted: an image pinned as NAME@sha256:DIGEST",
-    ),
-    "no pipeline": (
-        in_object("mlops:training", pipeline_file="none.yaml"),
-        "mlops:training.pipeline_file: 'none.yaml'",
-    ),
-    "no code": (in_object("mlops:training", code=[]), "mlops:training.code: []: not such a list"),
+    "unknown model": (with_model(name="lat"), "'lat': no such folder: ml_jobs/lat, did you mean late?"),
+    "model name": (with_model(name="x" * 25), "mlops:models[0].name: "),
     "undeclared cluster": (
-        in_object("mlops:training", cluster="gpu"),
-        "mlops:training.cluster: 'gpu' is not declared; accepted: one of mlops:clusters: train",
+        with_model(cluster="gpu"),
+        "mlops:models[0].cluster: 'gpu' is not declared; accepted: one of mlops:platform.clusters: train",
     ),
-    "undeclared data": (in_object("mlops:training", data="trains"), "mlops:training.data: 'trains' is not declared"),
-    "auth mode": (in_object("mlops:endpoint", auth_mode="none"), "accepted: Key or AADToken"),
-    "endpoint name": (in_object("mlops:endpoint", name="x" * 21), "mlops:endpoint.name: "),
-    "no script": (in_object("mlops:endpoint", scoring_script="none.py"), "mlops:endpoint.scoring_script: 'none.py'"),
-    "code that is not text": (in_object("mlops:endpoint", code=[1]), "mlops:endpoint.code: [1]: not such a list"),
-    "undeclared environment": (
-        in_object("mlops:endpoint", environment="prod"),
-        "mlops:endpoint.environment: 'prod' is not declared; accepted: one of mlops:environments: train, serve",
+    "auth mode": (with_model(auth_mode="none"), "accepted: Key or AADToken"),
+    "no instance": (with_model(instance_count=0), "mlops:models[0].instance_count: 0"),
+    "a cluster's size for an endpoint": (
+        with_model(instance_type="Standard_D4ds_v5"),
+        "a size of a cluster, not of a managed online endpoint; the nearest known one is",
     ),
-    "missing model version": (
-        {"mlops:deployments": [{k: v for k, v in BLUE.items() if k != "version"}]},
-        'mlops:deployments[0].version: missing; accepted: an exact version in quotes, such as "3"',
+    "registry region": (
+        small_config() | {"mlops:registry": {"more_locations": ["nowhere"]}},
+        "mlops:registry.more_locations: ['nowhere']: not such a list",
     ),
-    "model version as a number": (
-        {"mlops:deployments": [BLUE | {"version": 3}]},
-        "mlops:deployments[0].version: 3 is not a text; accepted: an exact version in quotes",
+    "a second registry": (small_config() | {"mlops:registry": {}}, "mlops:registry: stack dev makes it already"),
+    "no such home": (
+        small_config() | {"mlops:registry": {"home": "prd"}},
+        "mlops:registry.home: stack 'prd' makes none; accepted: one of test, dev",
     ),
-    "following a label": (
-        {"mlops:deployments": [BLUE | {"version": "@latest"}]},
-        "mlops:deployments[0].version: '@latest'",
+    "no such platform": (
+        {PLATFORM: {"existing": "de", "owner": "a@b"}},
+        "mlops:platform.existing: 'de': no such stack, did you mean dev?; accepted: one of dev, prod",
     ),
-    "deployment size": (
-        {"mlops:deployments": [BLUE | {"instance_type": "Standard_F2s_v2"}]},
-        "its successor is Standard_F4as_v6",
+    "field that the platform has": (
+        {PLATFORM: {"existing": "dev", "owner": "a@b", "location": "westus"}},
+        "mlops:platform.location: unknown field; accepted: fields existing, owner",
     ),
-    "no instance": ({"mlops:deployments": [BLUE | {"instance_count": 0}]}, "mlops:deployments[0].instance_count: 0"),
-    "two blues": ({"mlops:deployments": [BLUE, BLUE]}, "mlops:deployments: 'blue' stands twice"),
 }
 
 
 @pytest.mark.parametrize("mistake", REFUSED)
-def test_one_mistake_is_one_problem_that_says_how_to_repair_it(load: Load, mistake: str) -> None:
-    changes, expected = REFUSED[mistake]
-    found = problems(load, changes)
+def test_one_mistake_is_one_problem_with_line_and_repair(load: Load, mistake: str) -> None:
+    config, expected = REFUSED[mistake]
+    found = problems(load, config)
     assert len(found) == 1
     assert expected in found[0]
+    assert re.match(r"  Pulumi\.test\.yaml(:\d+)?: mlops:", found[0])
     assert re.search(
-        r"; accepted: .+; repair: (edit mlops:\S+ in Pulumi\.dev\.yaml|\.venv/bin/python -m \S+)$", found[0]
+        r"; accepted: .+; repair: (edit mlops:\S+ in Pulumi\.test\.yaml|make model NAME=\S+|name it: .+)$", found[0]
     )
 
 
-def test_all_mistakes_are_reported_at_once(load: Load) -> None:
-    changes: dict[str, Any] = {}
-    for mistake in (
-        "unknown key",
-        "region",
-        "not a boolean",
-        "too few days",
-        "retired size",
-        "undeclared data",
-        "two blues",
+def test_the_line_is_that_of_the_value(load: Load) -> None:
+    found = problems(load, with_cluster(idle_minutes=0))
+    line = int(found[0].split(":")[1])
+    assert Path("Pulumi.test.yaml").read_text().splitlines()[line - 1].strip() == "idle_minutes: 0"
+
+
+def test_a_value_that_is_not_from_the_file_has_no_line(load: Load) -> None:
+    """The command line of an engine can name another file."""
+    load()
+    set_all_config(as_engine_sends(with_platform(owner="somebody")))
+    with pytest.raises(ConfigError, match=r"\n  Pulumi\.test\.yaml: mlops:platform\.owner"):
+        settings_load.load(TODAY)
+
+
+def test_a_key_that_stands_twice_is_told_with_both_lines(load: Load, project: Path) -> None:
+    load()
+    file = project / "Pulumi.test.yaml"
+    file.write_text(file.read_text().replace("  mlops:models:", "  mlops:models: []\n  mlops:models:"))
+    with pytest.raises(ConfigError, match=r"yaml:(\d+): mlops:models: stands twice, first in line \d+; .*remove one"):
+        settings_load.load(TODAY)
+
+
+def test_all_mistakes_are_reported_at_once(load: Load, project: Path) -> None:
+    folder = make_model(project, "rain")
+    (folder / "model.yaml").write_text((folder / "model.yaml").read_text().replace("description: Is", "descripton: Is"))
+    make_live(project, "test", "late: [{name: v1-000000}]\n")
+    config = with_platform(owner="somebody", location="here")
+    config[MODELS] = [{"name": "rain"}, {"name": "fog"}, {"name": "late", "instance_count": 0}]
+    found = "\n".join(problems(load, config | {"mlops:modells": 1}))
+    for said in (
+        "mlops:modells: unknown key",
+        "platform.owner",
+        "platform.location",
+        "models[2].instance_count",
+        "live/test.yaml:1: late[0].model: missing",
     ):
-        changes |= REFUSED[mistake][0]
-    found = problems(load, changes)
-    assert len(found) == 7
-    with pytest.raises(ConfigError, match=r"^7 problems in Pulumi\.dev\.yaml:"):
-        load(changes)
+        assert said in found
+    config[MODELS] = config[MODELS][:2]
+    found = "\n".join(problems(load, config))
+    assert "ml_jobs/rain/model.yaml:2: descripton: unknown field, did you mean description?" in found
+    assert "models[1].name: 'fog': no such folder" in found
 
 
-def test_a_broken_list_does_not_make_its_names_undeclared(load: Load) -> None:
-    found = problems(load, in_list("mlops:clusters", max_nodes=0))
-    assert not any("is not declared" in line for line in found)
+def test_a_broken_platform_does_not_make_its_clusters_undeclared(load: Load) -> None:
+    assert not any("is not declared" in line for line in problems(load, with_platform(owner="somebody")))
 
 
 def test_an_engine_shows_the_message_without_a_stack_trace() -> None:
     assert issubclass(ConfigError, pulumi.RunError)
 
 
-def test_pulumi_yaml_declares_exactly_these_keys_with_their_types() -> None:
+def test_a_stack_whose_name_no_resource_could_have_is_refused(load: Load) -> None:
+    assert "stack='Dev_1': want lower case letters" in "".join(problems(load, small_config(), stack="Dev_1"))
+
+
+# --- dates
+
+
+def test_a_size_is_warned_about_before_it_retires_and_refused_after(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+    config = with_cluster(vm_size="Standard_E4s_v3")
+    load(config, today=date(2029, 11, 14))
+    assert "clusters[0].vm_size: Standard_E4s_v3: no new capacity since 2026-07-01, retires 2029-11-15" in warnings[0]
+    assert "retired 2029-11-15; its successor is" in problems(load, config, today=date(2029, 11, 15))[0]
+
+
+# --- accounts
+
+
+@pytest.mark.parametrize("name", ["ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID", "ARM_TENANT_ID", "AZURE_TENANT_ID"])
+def test_another_account_is_refused_with_the_rest(load: Load, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "99999999-9999-9999-9999-999999999999")
+    found = problems(load, with_platform(soft_delete_days=6))
+    assert len(found) == 2 or "soft_delete_days" in found[0]
+    found = problems(load, small_config())
+    assert f"{name}=99999999-9999-9999-9999-999999999999 is another one than" in found[0]
+    assert found[0].endswith(f"unset {name}")
+
+
+def test_the_stacks_own_account_passes(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARM_SUBSCRIPTION_ID", SUBSCRIPTION.upper())
+    monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
+    assert load().platform.subscription_id == SUBSCRIPTION
+
+
+def test_in_the_sandbox_its_own_ids_are_used(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID"):
+        monkeypatch.setenv(name, constants.SUBSCRIPTION_ID)
+    for name in ("ARM_TENANT_ID", "AZURE_TENANT_ID"):
+        monkeypatch.setenv(name, constants.TENANT_ID)
+    platform = load(with_platform(deployers=[SUBSCRIPTION])).platform
+    assert (platform.subscription_id, platform.tenant_id) == (constants.SUBSCRIPTION_ID, constants.TENANT_ID)
+    assert platform.deployers is None
+
+
+def test_half_a_sandbox_is_refused(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARM_SUBSCRIPTION_ID", constants.SUBSCRIPTION_ID)
+    monkeypatch.setenv("AZURE_SUBSCRIPTION_ID", SUBSCRIPTION)
+    assert "AZURE_SUBSCRIPTION_ID=" in problems(load, small_config())[0]
+
+
+def test_settings_and_sandbox_agree_on_its_ids() -> None:
+    assert settings.SANDBOX_SUBSCRIPTION_ID == constants.SUBSCRIPTION_ID
+    assert settings.SANDBOX_TENANT_ID == constants.TENANT_ID
+
+
+# --- data, commits, what is live
+
+
+def test_a_preview_does_without_data_and_says_who_makes_it(
+    load: Load, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / ".data" / "late" / "day.csv").unlink()
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+    load(preview=True)
+    assert "late: '.data/late': no file in this folder; the version of its data is unknown until: make data" in warnings
+    found = problems(load, small_config(), preview=False)
+    assert re.fullmatch(r"  ml_jobs/late/model\.yaml:3: data\.path: .* repair: make data", found[0])
+
+
+def git(project: Path, *args: str) -> None:
+    own = ["-c", "user.email=a@b", "-c", "user.name=a", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", *own, *args], cwd=project, check=True, capture_output=True)
+
+
+def test_an_update_from_a_dirty_tree_is_refused_where_the_stack_says_so(load: Load, project: Path) -> None:
+    config = with_platform(require_clean_commit=True)
+    assert "this folder is no git repository" in problems(load, config, preview=False)[0]
+    load()
+    git(project, "init", "-q")
+    git(project, "add", "-A")
+    git(project, "commit", "-q", "-m", "all")
+    load(config)
+    git(project, "add", "-A")
+    git(project, "commit", "-q", "-m", "stack")
+    assert load(config, preview=False).require_clean_commit
+    make_live(project, "other", "{}\n")
+    assert load(config, preview=False).require_clean_commit, "what releases write needs no commit in between"
+    (project / "ml_jobs" / "late" / "train.py").write_text("changed")
+    found = problems(load, config, preview=False)[0]
+    assert "platform.require_clean_commit: ml_jobs/late/train.py not committed" in found
+
+
+def test_a_preview_of_a_dirty_tree_only_warns(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+    load(with_platform(require_clean_commit=True), preview=True)
+    assert any("an update of this stack needs a commit" in warning for warning in warnings)
+
+
+def test_a_model_that_is_live_and_not_listed_is_warned_about(
+    load: Load, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+    make_live(project, "test", "gone: []\n")
+    load()
+    assert warnings == ["gone: live, and not listed any more: an update deletes its endpoint"]
+
+
+# --- other stacks
+
+
+def test_a_stack_can_live_in_anothers_workspace(load: Load, project: Path) -> None:
+    found = load({PLATFORM: {"existing": "dev", "owner": "team@example.com"}, MODELS: [{"name": "late"}]})
+    dev = stack_config("dev")[PLATFORM]
+    assert (found.existing, found.owner) == ("dev", "team@example.com")
+    assert (found.platform.subscription_id, found.platform.location) == (dev["subscription_id"], dev["location"])
+    assert (found.names.stack, found.platform_names.stack) == ("test", "dev")
+
+
+def test_a_platform_that_lives_elsewhere_is_no_home(load: Load, project: Path) -> None:
+    (project / "Pulumi.team.yaml").write_text("config: {mlops:platform: {existing: dev, owner: a@b}}")
+    found = problems(load, {PLATFORM: {"existing": "team", "owner": "a@b"}})
+    assert "'team' has no platform of its own" in found[0]
+
+
+def test_a_promoted_model_needs_neither_data_nor_cluster(load: Load, project: Path) -> None:
+    (project / ".data" / "late" / "day.csv").unlink()
+    found = load(with_platform(clusters=[]) | {MODELS: [{"name": "late", "promoted": True}]}, preview=False)
+    assert found.models[0].settings.promoted
+    assert found.registry_home == settings.RegistryHome(
+        stack="dev", subscription_id=stack_config("dev")[PLATFORM]["subscription_id"]
+    )
+
+
+def test_a_promoted_model_without_a_registry_is_refused(load: Load, project: Path) -> None:
+    for stack in STACKS:
+        (project / f"Pulumi.{stack}.yaml").unlink()
+    found = problems(load, with_model(promoted=True))
+    assert "mlops:models[0].promoted: no stack makes the ML registry" in found[0]
+
+
+def test_pulumi_yaml_demands_no_group() -> None:
+    """A key that is declared there has to be set in every stack."""
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    kinds = {str: "string", bool: "boolean", int: "integer", list: "array", dict: "object"}
-    wanted = {
-        re.sub("_(.)", lambda match: match[1].upper(), field.name): kinds[field.metadata["rule"].kind]
-        for field in fields(Settings)
-    }
-    # Keys with a namespace of their own are Pulumi's, not the program's.
-    assert {key: spec["type"] for key, spec in declared.items() if ":" not in key} == wanted
-
-
-def test_pulumi_yaml_describes_each_key_and_names_its_fields() -> None:
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    for field in fields(Settings):
-        key = re.sub("_(.)", lambda match: match[1].upper(), field.name)
-        description = declared[key]["description"]
-        assert description.endswith(".")
-        fields_of = field.metadata["rule"].fields_of
-        for inner in fields(fields_of) if fields_of else ():
-            assert inner.name in description, f"{key}: {inner.name} is not described"
-
-
-def test_stacks_differ_in_values_only() -> None:
-    keys = {stack: list(stack_config(stack)) for stack in STACKS}
-    assert all(found == keys["dev"] for found in keys.values())
+    assert [key for key in declared if not key.startswith("pulumi:")] == []

@@ -1,10 +1,12 @@
 """Role assignments: right role, right identity, right scope, a name that stays."""
 
+import dataclasses
+
 import pulumi
 
 import roles
 from components.access import Access
-from tests.conftest import DEPLOYER, SUBSCRIPTION, TENANT, Declare
+from tests.conftest import DEPLOYER, SUBSCRIPTION, Declare
 
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 DEFINITIONS = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
@@ -27,13 +29,31 @@ def test_an_identity_is_granted_one_role_on_one_scope(declare: Declare, access: 
     assert (got["principalId"], got["principalType"], got["scope"]) == ("identity", "ServicePrincipal", "/scope")
 
 
-def test_the_deployer_may_be_a_person_or_a_service(declare: Declare, access: Access) -> None:
-    def program() -> None:
-        access.grant_deployer("up", parent=Holder("one"), role=roles.STORAGE_BLOB_DATA_CONTRIBUTOR, scope="/scope")
+def grant_deployers(access: Access) -> None:
+    access.grant_deployers("up", parent=Holder("one"), role=roles.STORAGE_BLOB_DATA_CONTRIBUTOR, scope="/scope")
 
-    got = declare(program).only(ASSIGNMENT)
+
+def test_whoever_runs_the_stack_may_be_a_person_or_a_service(declare: Declare, access: Access) -> None:
+    got = declare(lambda: grant_deployers(access)).only(ASSIGNMENT)
     assert got["principalId"] == DEPLOYER
     assert "principalType" not in got
+
+
+def test_one_deployer_does_not_take_the_place_of_another(declare: Declare, access: Access) -> None:
+    two = ("44444444-4444-4444-4444-444444444444", "55555555-5555-5555-5555-555555555555")
+    declared = declare(lambda: grant_deployers(dataclasses.replace(access, deployers=two)))
+    made = {
+        urn.rpartition("::")[2]: (inputs["principalId"], inputs["roleAssignmentName"])
+        for urn, inputs in declared.inputs.items()
+        if ASSIGNMENT in urn
+    }
+    assert {name: principal for name, (principal, _) in made.items()} == {f"up-{one}": one for one in two}
+    assert len({name for _, name in made.values()}) == 2
+
+
+def test_nobody_is_granted_anything_where_somebody_else_does_it(declare: Declare, access: Access) -> None:
+    declared = declare(lambda: grant_deployers(dataclasses.replace(access, deployers=())))
+    assert not [urn for urn in declared.inputs if ASSIGNMENT in urn]
 
 
 def test_an_assignment_keeps_its_name_and_gives_it_up_before_its_successor(declare: Declare, access: Access) -> None:
@@ -55,11 +75,3 @@ def test_the_same_name_below_another_kind_of_parent_is_another_assignment(declar
 
     got = [inputs for urn, inputs in declare(program).inputs.items() if ASSIGNMENT in urn]
     assert len({inputs["roleAssignmentName"] for inputs in got}) == 2
-
-
-def test_the_provider_says_who_deploys_where(declare: Declare, access: Access) -> None:
-    def program() -> None:
-        found = Access.of_deployer(access.names)
-        pulumi.export("found", [found.subscription_id, found.tenant_id, found.deployer_id])
-
-    assert declare(program).exports["found"] == [SUBSCRIPTION, TENANT, DEPLOYER]

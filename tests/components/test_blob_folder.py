@@ -1,4 +1,4 @@
-"""Uploading a folder: nothing twice, nothing half, nothing beside its own prefix."""
+"""Uploading a folder: nothing twice, nothing half, nothing ever deleted."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ import dill  # type: ignore[import-untyped] # ships no types
 import grpc
 import pulumi
 import pytest
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from google.protobuf import struct_pb2
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.runtime.proto import provider_pb2
@@ -29,19 +29,14 @@ from tests.conftest import ROOT, Declare
 ADDRESS = "https://account.blob.core.windows.net/code/training/v1"
 
 
-def refusal(status: int) -> HttpResponseError:
-    error = HttpResponseError(f"refused with {status}")
-    error.status_code = status
-    return error
-
-
 class Container:
     """A container in memory that behaves as Azure's client does, and can refuse."""
 
     def __init__(self) -> None:
         self.blobs: dict[str, str] = {}
         self.uploads: list[str] = []
-        self.refusals: list[Exception] = []
+        self.copies: dict[str, str] = {}
+        self.copy_ends = ["success"]
         self.exists = True
         self.forgets = False
 
@@ -60,8 +55,6 @@ class Container:
 
     def list_blobs(self, name_starts_with: str, include: list[str]) -> Iterator[SimpleNamespace]:
         assert include == ["metadata"]
-        if self.refusals:
-            raise self.refusals.pop(0)
         if not self.exists:
             raise ResourceNotFoundError("no such container")
         for name, digest in sorted(self.blobs.items()):
@@ -78,8 +71,25 @@ class Container:
         if not self.forgets:
             self.blobs[name] = metadata["sha256"]
 
-    def delete_blob(self, name: str) -> None:
-        del self.blobs[name]
+    def get_blob_client(self, name: str) -> "Blob":
+        return Blob(self, name)
+
+
+class Blob:
+    """One blob of that container; a copy ends as the container says."""
+
+    def __init__(self, container: Container, name: str) -> None:
+        self.container, self.name = container, name
+        self.url = f"https://account.blob.core.windows.net/code/{name}"
+
+    def start_copy_from_url(self, url: str) -> dict[str, str]:
+        source = url.removeprefix("https://account.blob.core.windows.net/code/")
+        self.container.copies[self.name] = source
+        self.container.blobs[self.name] = self.container.blobs[source]
+        return {"copy_status": self.container.copy_ends.pop(0)}
+
+    def get_blob_properties(self) -> SimpleNamespace:
+        return SimpleNamespace(copy=SimpleNamespace(status=self.container.copy_ends.pop(0)))
 
 
 @pytest.fixture
@@ -151,37 +161,46 @@ def test_what_was_uploaded_is_verified(container: Container, props: dict[str, An
         BlobFolderProvider().create(props)
 
 
-def test_a_new_role_assignment_is_waited_for(container: Container, props: dict[str, Any], clock: list[float]) -> None:
-    container.refusals = [refusal(403), refusal(403)]
+def test_what_another_version_holds_is_copied_and_not_sent_again(container: Container, props: dict[str, Any]) -> None:
+    container.blobs["training/v0/old/a.py"] = props["files"]["a.py"]
+    BlobFolderProvider().create(props)
+    assert container.copies == {"training/v1/a.py": "training/v0/old/a.py"}
+    assert container.uploads == ["training/v1/sub/b.py"]
+
+
+def test_another_assets_blobs_are_not_looked_at(container: Container, props: dict[str, Any]) -> None:
+    container.blobs["training2/v0/a.py"] = props["files"]["a.py"]
+    BlobFolderProvider().create(props)
+    assert container.copies == {}
+
+
+def test_a_copy_that_takes_time_is_waited_for(container: Container, props: dict[str, Any], clock: list[float]) -> None:
+    container.blobs["training/v0/a.py"] = props["files"]["a.py"]
+    container.copy_ends = ["pending", "pending", "success"]
     BlobFolderProvider().create(props)
     assert len(clock) == 2
-    assert len(container.blobs) == 2
 
 
-def test_a_missing_role_ends_the_wait(container: Container, props: dict[str, Any], clock: list[float]) -> None:
-    container.refusals = [refusal(403)] * 1000
-    with pytest.raises(HttpResponseError, match="refused with 403"):
+def test_a_copy_that_fails_or_never_ends_is_named(
+    container: Container, props: dict[str, Any], clock: list[float]
+) -> None:
+    container.blobs["training/v0/a.py"] = props["files"]["a.py"]
+    container.copy_ends = ["pending", "failed"]
+    with pytest.raises(RuntimeError, match=r"training/v1/a\.py: copying it from training/v0/a\.py ended as failed"):
+        BlobFolderProvider().create(props)
+    container.blobs.pop("training/v1/a.py")
+    container.copy_ends = ["pending"] * 10_000
+    with pytest.raises(RuntimeError, match="ended as pending"):
         BlobFolderProvider().create(props)
     assert 300 <= sum(clock) <= 900
 
 
-def test_another_refusal_is_not_waited_for(container: Container, props: dict[str, Any], clock: list[float]) -> None:
-    container.refusals = [refusal(409)]
-    with pytest.raises(HttpResponseError, match="refused with 409"):
-        BlobFolderProvider().create(props)
-    assert clock == []
-
-
-def test_delete_removes_its_prefix_and_nothing_else(container: Container, props: dict[str, Any]) -> None:
+def test_nothing_is_ever_deleted(container: Container, props: dict[str, Any]) -> None:
+    """Models were trained on these bytes, and a run may be reading them."""
     BlobFolderProvider().create(props)
-    container.blobs |= {"training/v11/a.py": "x", "training/v2/a.py": "x", "scoring/v1/a.py": "x"}
+    before = dict(container.blobs)
     BlobFolderProvider().delete(ADDRESS, props)
-    assert set(container.blobs) == {"training/v11/a.py", "training/v2/a.py", "scoring/v1/a.py"}
-
-
-def test_delete_accepts_that_the_container_went_first(container: Container, props: dict[str, Any]) -> None:
-    container.exists = False
-    BlobFolderProvider().delete(ADDRESS, props)
+    assert container.blobs == before
 
 
 def test_read_finds_a_whole_folder(container: Container, props: dict[str, Any]) -> None:
@@ -219,7 +238,7 @@ def test_the_same_content_is_no_change(props: dict[str, Any], change: dict[str, 
 
 
 def test_the_stored_provider_still_works(container: Container, props: dict[str, Any]) -> None:
-    """The state keeps it in this form, and a later run deletes with it."""
+    """The state keeps it in this form, and a later run reads with it."""
     stored = base64.b64decode(serialize_provider(BlobFolderProvider()))
     assert dill.loads(stored).create(props).id == ADDRESS  # noqa: S301 - written one line above
 
@@ -261,14 +280,32 @@ def test_an_upload_waits_for_the_grants_of_its_target(declare: Declare, tmp_path
             grant = pulumi.CustomResource("azure-native:authorization:RoleAssignment", "grant", {})
             BlobFolder(
                 "folder",
-                target=UploadTarget(blob_endpoint="https://b/", container="code", grants=[grant]),
-                prefix="p/v",
+                target=UploadTarget(blob_endpoint="https://b/", container="code", ready=[grant]),
+                asset="p",
                 folder=str(tmp_path),
                 content=naming.content(tmp_path),
                 opts=pulumi.ResourceOptions(parent=self),
             )
 
     declared = declare(Holder)
-    urn = "mlops:azure:Holder$pulumi-python:dynamic:Resource::folder"
+    urn = "mlops:azure:Holder$pulumi-python:dynamic:BlobFolder::folder"
     assert any(urn.endswith("::grant") for urn in declared.options[urn].dependencies)
     assert declared[urn]["files"] == {"a.py": hashlib.sha256(b"a").hexdigest()}
+    assert declared[urn]["prefix"] == f"p/{naming.content(tmp_path).version}"
+
+
+def test_the_state_holds_the_same_provider_for_every_folder(declare: Declare, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("a")
+
+    def program() -> None:
+        for name in ("one", "two"):
+            BlobFolder(
+                name,
+                target=UploadTarget(blob_endpoint="https://b/", container="code"),
+                asset="p",
+                folder=str(tmp_path),
+                content=naming.content(tmp_path),
+                opts=pulumi.ResourceOptions(),
+            )
+
+    assert len({inputs["__provider"] for inputs in declare(program).inputs.values()}) == 1

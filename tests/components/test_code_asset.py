@@ -6,11 +6,11 @@ import pytest
 
 import naming
 from components.code_asset import CodeAsset, CodeAssetArgs
-from components.place import UploadTarget, WorkspacePlace
+from components.place import WorkspaceRef
 from tests.conftest import Declare, Declared
 
-VERSION = "mlops:azure:CodeAsset$azure-native:machinelearningservices:CodeVersion::scoring-version"
-BLOBS = "mlops:azure:CodeAsset$pulumi-python:dynamic:Resource::scoring-blobs"
+VERSION = "mlops:azure:CodeAsset$pulumi-python:dynamic:AssetVersion::scoring-version"
+BLOBS = "mlops:azure:CodeAsset$pulumi-python:dynamic:BlobFolder::scoring-blobs"
 INCLUDE = ("ml_jobs/score.py",)
 
 
@@ -22,31 +22,24 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def asset(
-    declare: Declare, place: WorkspacePlace, target: UploadTarget, root: Path, include: tuple[str, ...] = INCLUDE
-) -> Declared:
-    args = CodeAssetArgs(place=place, target=target, code_name="scoring", root=str(root), include=include)
+def asset(declare: Declare, workspace: WorkspaceRef, root: Path, include: tuple[str, ...] = INCLUDE) -> Declared:
+    args = CodeAssetArgs(workspace=workspace, code_name="scoring", root=str(root), include=include)
     return declare(lambda: CodeAsset("scoring", args))
 
 
-def test_the_content_is_the_version(declare: Declare, place: WorkspacePlace, target: UploadTarget, root: Path) -> None:
+def test_the_content_is_the_version(declare: Declare, workspace: WorkspaceRef, root: Path) -> None:
     version = naming.content(root, INCLUDE).version
-    got = asset(declare, place, target, root)[VERSION]
-    assert (got["name"], got["version"], got["workspaceName"]) == ("scoring", version, "ws")
+    got = asset(declare, workspace, root)[VERSION]
+    assert (got["kind"], got["name"], got["version"], got["workspace_id"]) == ("codes", "scoring", version, "/ws")
     assert got["properties"]["codeUri"] == f"https://account.blob.core.windows.net/code/scoring/{version}"
-    assert got["properties"]["tags"] == place.tags
+    assert got["properties"]["tags"] == workspace.tags
 
 
-def test_only_what_it_was_asked_for_is_uploaded(
-    declare: Declare, place: WorkspacePlace, target: UploadTarget, root: Path
-) -> None:
-    declared = asset(declare, place, target, root)
+def test_only_what_it_was_asked_for_is_uploaded(declare: Declare, workspace: WorkspaceRef, root: Path) -> None:
+    declared = asset(declare, workspace, root)
     assert list(declared[BLOBS]["files"]) == ["ml_jobs/score.py"]
-    assert declared.options[BLOBS].retainOnDelete is False
 
 
-def test_a_pattern_without_files_is_refused_and_named(
-    declare: Declare, place: WorkspacePlace, target: UploadTarget, root: Path
-) -> None:
+def test_a_pattern_without_files_is_refused_and_named(declare: Declare, workspace: WorkspaceRef, root: Path) -> None:
     with pytest.raises(ValueError, match=r"no file matches 'ml_jobs/scor\.py'"):
-        asset(declare, place, target, root, ("ml_jobs/scor.py",))
+        asset(declare, workspace, root, ("ml_jobs/scor.py",))

@@ -7,22 +7,24 @@ import pytest
 
 from components import component_spec
 from components.command_component import CommandComponent, CommandComponentArgs
-from components.place import WorkspacePlace
+from components.place import WorkspaceRef
 from tests.conftest import ROOT, Declare
 
-KEY = "mlops:azure:CommandComponent$azure-native:machinelearningservices:ComponentVersion::step-version"
-GOOD: dict[str, Any] = {"code_version": "c1", "environment_version": "e1"}
+KEY = "mlops:azure:CommandComponent$pulumi-python:dynamic:AssetVersion::step-version"
+GOOD: dict[str, Any] = {"code_reference": "c1", "environment_reference": "e1"}
 
 
 @pytest.fixture
-def step(declare: Declare, place: WorkspacePlace) -> Any:
+def step(declare: Declare, workspace: WorkspaceRef) -> Any:
     def run(**changes: Any) -> dict[str, Any]:
         def program() -> None:
             CommandComponent(
                 "step",
                 CommandComponentArgs(
-                    place=place,
-                    source=component_spec.read(ROOT / "ml_jobs" / "components" / "train.yaml", "command"),
+                    workspace=workspace,
+                    source=component_spec.read(
+                        ROOT / "ml_jobs" / "flight_delay" / "components" / "train.yaml", "command"
+                    ),
                     code_id=pulumi.Output.from_input("/code"),
                     environment_id=pulumi.Output.from_input("/environment"),
                     **(GOOD | changes),
@@ -34,18 +36,18 @@ def step(declare: Declare, place: WorkspacePlace) -> Any:
     return run
 
 
-def test_the_step_is_registered_under_its_own_name(step: Any, place: WorkspacePlace) -> None:
+def test_the_step_is_registered_under_its_own_name(step: Any, workspace: WorkspaceRef) -> None:
     got = step()
-    assert (got["name"], got["workspaceName"]) == ("flight_delay_train", "ws")
+    assert (got["kind"], got["name"], got["workspace_id"]) == ("components", "flight_delay_train", "/ws")
     assert got["properties"]["componentSpec"]["name"] == "flight_delay_train"
     assert got["properties"]["componentSpec"]["version"] == got["version"]
-    assert got["properties"]["tags"] == place.tags
+    assert got["properties"]["tags"] == workspace.tags
 
 
 def test_the_same_step_is_the_same_version(step: Any) -> None:
     assert step()["version"] == step()["version"]
 
 
-@pytest.mark.parametrize("change", [{"code_version": "c2"}, {"environment_version": "e2"}])
+@pytest.mark.parametrize("change", [{"code_reference": "c2"}, {"environment_reference": "e2"}])
 def test_other_code_or_packages_are_another_version(step: Any, change: dict[str, str]) -> None:
     assert step(**change)["version"] != step()["version"]

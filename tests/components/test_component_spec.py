@@ -13,8 +13,8 @@ from components import component_spec
 from tests.conftest import ROOT, Declare
 
 WORKSPACE = "/subscriptions/s/resourceGroups/r/providers/Microsoft.MachineLearningServices/workspaces/w"
-PIPELINE = ROOT / "ml_jobs" / "pipeline.yaml"
-STEPS = sorted((ROOT / "ml_jobs" / "components").glob("*.yaml"))
+PIPELINE = ROOT / "ml_jobs" / "flight_delay" / "pipeline.yaml"
+STEPS = sorted((ROOT / "ml_jobs").glob("**/components/*.yaml"))
 COMMAND: dict[str, Any] = {
     "type": "command",
     "name": "train",
@@ -115,13 +115,14 @@ def without_empty(spec: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in spec.items() if key != "sourceJobId"}
 
 
-def test_the_nodes_of_a_pipeline_lead_to_their_files() -> None:
-    steps = component_spec.read(PIPELINE, "pipeline").steps()
-    assert sorted(path.resolve() for path in steps.values()) == STEPS
+def test_the_nodes_of_all_pipelines_lead_to_all_steps() -> None:
+    pipelines = [component_spec.read(path, "pipeline") for path in (ROOT / "ml_jobs").glob("*/pipeline.yaml")]
+    found = {path.resolve() for source in pipelines for path in source.steps().values()}
+    assert sorted(found) == STEPS
 
 
 def test_a_command_says_which_environment_it_wants() -> None:
-    assert {component_spec.read(path, "command").environment for path in STEPS} == {"train"}
+    assert {component_spec.read(path, "command").environment for path in STEPS} == {"tabular"}
 
 
 @pytest.mark.parametrize(

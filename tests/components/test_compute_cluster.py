@@ -7,7 +7,7 @@ import pytest
 import roles
 from components.access import Access
 from components.compute_cluster import ComputeCluster, ComputeClusterArgs
-from components.place import WorkspacePlace
+from components.place import WorkspaceRef
 from tests.conftest import Declare, Declared
 
 KEY = "mlops:azure:ComputeCluster$azure-native:machinelearningservices:Compute::train-compute"
@@ -15,18 +15,17 @@ GOOD: dict[str, Any] = {
     "compute_name": "cpu",
     "vm_size": "Standard_D4ds_v5",
     "max_nodes": 4,
-    "storage_account_id": "/storage",
-    "registry_id": "/registry",
+    "identity_name": "id-cluster-cpu",
 }
 
 
-def cluster(declare: Declare, place: WorkspacePlace, access: Access, **changes: Any) -> Declared:
-    args = ComputeClusterArgs(place=place, access=access, **(GOOD | changes))
+def cluster(declare: Declare, workspace: WorkspaceRef, access: Access, **changes: Any) -> Declared:
+    args = ComputeClusterArgs(workspace=workspace, access=access, **(GOOD | changes))
     return declare(lambda: ComputeCluster("train", args))
 
 
-def test_the_cluster_scales_to_zero_by_default(declare: Declare, place: WorkspacePlace, access: Access) -> None:
-    properties = cluster(declare, place, access)[KEY]["properties"]["properties"]
+def test_the_cluster_scales_to_zero_by_default(declare: Declare, workspace: WorkspaceRef, access: Access) -> None:
+    properties = cluster(declare, workspace, access)[KEY]["properties"]["properties"]
     assert properties["vmSize"] == "Standard_D4ds_v5"
     assert properties["vmPriority"] == "Dedicated"
     assert properties["scaleSettings"] == {
@@ -36,8 +35,8 @@ def test_the_cluster_scales_to_zero_by_default(declare: Declare, place: Workspac
     }
 
 
-def test_the_cluster_scales_as_asked(declare: Declare, place: WorkspacePlace, access: Access) -> None:
-    got = cluster(declare, place, access, min_nodes=1, idle_minutes=15)[KEY]["properties"]["properties"]
+def test_the_cluster_scales_as_asked(declare: Declare, workspace: WorkspaceRef, access: Access) -> None:
+    got = cluster(declare, workspace, access, min_nodes=1, idle_minutes=15)[KEY]["properties"]["properties"]
     assert got["scaleSettings"] == {
         "minNodeCount": 1,
         "maxNodeCount": 4,
@@ -45,28 +44,28 @@ def test_the_cluster_scales_as_asked(declare: Declare, place: WorkspacePlace, ac
     }
 
 
-def test_nobody_logs_in(declare: Declare, place: WorkspacePlace, access: Access) -> None:
-    declared = cluster(declare, place, access)
+def test_nobody_logs_in(declare: Declare, workspace: WorkspaceRef, access: Access) -> None:
+    declared = cluster(declare, workspace, access)
     assert declared[KEY]["properties"]["disableLocalAuth"] is True
-    assert declared[KEY]["identity"] == {"type": "SystemAssigned"}
+    assert declared[KEY]["identity"] == {"type": "UserAssigned", "userAssignedIdentities": ["train-identity-id"]}
     assert (declared[KEY]["computeName"], declared[KEY]["workspaceName"]) == ("cpu", "ws")
-    assert declared[KEY]["tags"] == place.tags
+    assert declared[KEY]["tags"] == workspace.tags
     assert declared.options[KEY].deleteBeforeReplace
 
 
-def test_another_size_is_another_cluster(declare: Declare, place: WorkspacePlace, access: Access) -> None:
-    assert list(cluster(declare, place, access).options[KEY].replaceOnChanges) == ["properties.properties.vmSize"]
+def test_another_size_is_another_cluster(declare: Declare, workspace: WorkspaceRef, access: Access) -> None:
+    assert list(cluster(declare, workspace, access).options[KEY].replaceOnChanges) == ["properties.properties.vmSize"]
 
 
-def test_its_identity_may_use_blobs_and_pull_images(declare: Declare, place: WorkspacePlace, access: Access) -> None:
+def test_its_identity_may_use_blobs_and_pull_images(declare: Declare, workspace: WorkspaceRef, access: Access) -> None:
     granted = {
         (inputs["principalId"], inputs["roleDefinitionId"].rpartition("/")[2], inputs["scope"])
-        for urn, inputs in cluster(declare, place, access).inputs.items()
+        for urn, inputs in cluster(declare, workspace, access).inputs.items()
         if "RoleAssignment" in urn
     }
     assert granted == {
-        ("train-compute-principal", roles.STORAGE_BLOB_DATA_CONTRIBUTOR.guid, "/storage"),
-        ("train-compute-principal", roles.ACR_PULL.guid, "/registry"),
+        ("train-identity-principal", roles.STORAGE_BLOB_DATA_CONTRIBUTOR.guid, "/storage"),
+        ("train-identity-principal", roles.ACR_PULL.guid, "/registry"),
     }
 
 
@@ -84,7 +83,7 @@ def test_its_identity_may_use_blobs_and_pull_images(declare: Declare, place: Wor
     ],
 )
 def test_bad_input_is_refused_and_named(
-    place: WorkspacePlace, access: Access, change: dict[str, Any], named: str
+    workspace: WorkspaceRef, access: Access, change: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(ValueError, match=f"{named}.*want"):
-        ComputeClusterArgs(place=place, access=access, **(GOOD | change))
+        ComputeClusterArgs(workspace=workspace, access=access, **(GOOD | change))

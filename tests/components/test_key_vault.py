@@ -9,7 +9,13 @@ from components.place import GroupPlace
 from tests.conftest import TENANT, Declare
 
 KEY = "mlops:azure:KeyVault$azure-native:keyvault:Vault::ml-vault"
-GOOD: dict[str, Any] = {"vault_name": "kv-test", "tenant_id": TENANT, "soft_delete_days": 7, "purge_protection": False}
+GOOD: dict[str, Any] = {
+    "vault_name": "kv-test",
+    "tenant_id": TENANT,
+    "soft_delete_days": 7,
+    "purge_protection": False,
+    "public_network": True,
+}
 
 
 def vault(declare: Declare, place: GroupPlace, **changes: Any) -> dict[str, Any]:
@@ -39,3 +45,10 @@ def test_a_purge_protected_vault_says_so(declare: Declare, place: GroupPlace) ->
 def test_days_that_azure_refuses_are_refused_and_named(place: GroupPlace, days: int) -> None:
     with pytest.raises(ValueError, match=f"soft_delete_days={days}: want 7 to 90"):
         KeyVaultArgs(place=place, **(GOOD | {"soft_delete_days": days}))
+
+
+@pytest.mark.parametrize(("public", "said"), [(True, "Enabled"), (False, "Disabled")])
+def test_it_is_reached_from_where_it_was_asked_to_be(
+    declare: Declare, place: GroupPlace, public: bool, said: str
+) -> None:
+    assert vault(declare, place, public_network=public)["properties"]["publicNetworkAccess"] == said

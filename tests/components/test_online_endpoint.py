@@ -1,49 +1,66 @@
 """The endpoint: its callers, its identity, and traffic that is not its own."""
 
+import inspect
 from typing import Any
 
+import pulumi_azure_native.machinelearningservices as ml
 import pytest
 
 import roles
 from components.access import Access
 from components.online_endpoint import OnlineEndpoint, OnlineEndpointArgs
-from components.place import WorkspacePlace
+from components.place import WorkspaceRef
 from tests.conftest import Declare, Declared
 
 KEY = "mlops:azure:OnlineEndpoint$azure-native:machinelearningservices:OnlineEndpoint::late-endpoint"
+TRANSLATED = {
+    "__self__": "self",
+    "auth_mode": "authMode",
+    "mirror_traffic": "mirrorTraffic",
+    "public_network_access": "publicNetworkAccess",
+}
 GOOD: dict[str, Any] = {
     "endpoint_name": "late-dev",
     "identity_name": "id-late",
     "auth_mode": "Key",
-    "storage_account_id": "/storage",
-    "registry_id": "/registry",
 }
 
 
-def endpoint(declare: Declare, place: WorkspacePlace, access: Access, **changes: Any) -> Declared:
-    args = OnlineEndpointArgs(place=place, access=access, **(GOOD | changes))
+def endpoint(declare: Declare, workspace: WorkspaceRef, access: Access, **changes: Any) -> Declared:
+    args = OnlineEndpointArgs(workspace=workspace, access=access, **(GOOD | changes))
     return declare(lambda: OnlineEndpoint("late", args))
 
 
 @pytest.mark.parametrize("mode", ["Key", "AADToken"])
 def test_callers_prove_themselves_as_configured(
-    declare: Declare, place: WorkspacePlace, access: Access, mode: str
+    declare: Declare, workspace: WorkspaceRef, access: Access, mode: str
 ) -> None:
-    got = endpoint(declare, place, access, auth_mode=mode)[KEY]
+    got = endpoint(declare, workspace, access, auth_mode=mode)[KEY]
     assert got["properties"]["authMode"] == mode
     assert (got["endpointName"], got["workspaceName"], got["location"]) == ("late-dev", "ws", "westeurope")
-    assert got["tags"] == place.tags
+    assert got["tags"] == workspace.tags
 
 
-def test_traffic_belongs_to_the_rollout(declare: Declare, place: WorkspacePlace, access: Access) -> None:
-    declared = endpoint(declare, place, access)
+def test_nothing_of_an_endpoint_that_exists_is_sent_again(
+    declare: Declare, workspace: WorkspaceRef, access: Access
+) -> None:
+    """Traffic belongs to the rollout, and any update of the endpoint can move it."""
+    declared = endpoint(declare, workspace, access)
     assert not {"traffic", "mirrorTraffic"} & set(declared[KEY]["properties"])
-    assert list(declared.options[KEY].ignoreChanges) == ["properties.traffic", "properties.mirrorTraffic"]
-    assert declared.options[KEY].deleteBeforeReplace
+    arguments = inspect.signature(ml.OnlineEndpointPropertiesArgs.__init__).parameters
+    could_be_sent = {f"properties.{TRANSLATED.get(name, name)}" for name in arguments} | {
+        "identity",
+        "kind",
+        "sku",
+        "tags",
+    }
+    assert set(declared.options[KEY].ignoreChanges) == could_be_sent - {"properties.self", "properties.authMode"}
 
 
-def test_it_fetches_as_an_identity_that_may_only_read(declare: Declare, place: WorkspacePlace, access: Access) -> None:
-    declared = endpoint(declare, place, access)
+def test_it_fetches_as_an_identity_that_may_only_read(
+    declare: Declare, workspace: WorkspaceRef, access: Access
+) -> None:
+    declared = endpoint(declare, workspace, access)
     assert declared[KEY]["identity"] == {"type": "UserAssigned", "userAssignedIdentities": ["late-identity-id"]}
     granted = {
         (inputs["principalId"], inputs["roleDefinitionId"].rpartition("/")[2], inputs["scope"])
@@ -53,7 +70,20 @@ def test_it_fetches_as_an_identity_that_may_only_read(declare: Declare, place: W
     assert granted == {
         ("late-identity-principal", roles.ACR_PULL.guid, "/registry"),
         ("late-identity-principal", roles.STORAGE_BLOB_DATA_READER.guid, "/storage"),
+        ("late-identity-principal", roles.AZUREML_METRICS_WRITER.guid, "/ws"),
     }
+
+
+def test_an_endpoint_of_promoted_models_may_read_the_registry(
+    declare: Declare, workspace: WorkspaceRef, access: Access
+) -> None:
+    declared = endpoint(declare, workspace, access, model_registry_id="/mlr")
+    got = {
+        inputs["roleDefinitionId"].rpartition("/")[2]
+        for inputs in declared.inputs.values()
+        if inputs.get("scope") == "/mlr"
+    }
+    assert got == {roles.READER.guid}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +97,7 @@ def test_it_fetches_as_an_identity_that_may_only_read(declare: Declare, place: W
     ],
 )
 def test_bad_input_is_refused_and_named(
-    place: WorkspacePlace, access: Access, change: dict[str, Any], named: str
+    workspace: WorkspaceRef, access: Access, change: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(ValueError, match=named):
-        OnlineEndpointArgs(place=place, access=access, **(GOOD | change))
+        OnlineEndpointArgs(workspace=workspace, access=access, **(GOOD | change))

@@ -3,32 +3,34 @@
 from typing import Any
 
 import pulumi
+import pytest
 
 from components.access import Access
 from components.platform import Platform, PlatformArgs
-from tests.conftest import Declare, Declared
+from settings import ClusterSettings, PlatformSettings
+from tests.conftest import SUBSCRIPTION, TENANT, Declare, Declared
 
 PARTS = ("ResourceGroup", "Storage", "KeyVault", "ContainerRegistry", "Monitoring", "Workspace")
+CLUSTER = "mlops:azure:Platform$mlops:azure:ComputeCluster::train"
 
 
 def platform(declare: Declare, access: Access, **changes: Any) -> Declared:
-    settings: dict[str, Any] = {
-        "location": "westeurope",
-        "names": access.names,
-        "access": access,
-        "storage_sku": "Standard_LRS",
-        "registry_sku": "Basic",
-        "deployer_data_access": True,
-        "soft_delete_days": 7,
-        "purge_protection": False,
-        "log_retention_days": 30,
-        "tags": {"owner": "me"},
-    }
     protect = changes.pop("protect", None)
+    settings = PlatformSettings(
+        subscription_id=SUBSCRIPTION,
+        tenant_id=TENANT,
+        location="westeurope",
+        owner="me@example.com",
+        name_salt="example",
+        clusters=(ClusterSettings(name="train", vm_size="Standard_D4ds_v5"),),
+        **changes,
+    )
 
     def program() -> None:
-        made = Platform("ml", PlatformArgs(**(settings | changes)), opts=pulumi.ResourceOptions(protect=protect))
-        pulumi.export("place", [made.place.resource_group_name, made.place.workspace_name, made.data_store_uri])
+        args = PlatformArgs(settings=settings, names=access.names, access=access, tags={"owner": "me"})
+        made = Platform("ml", args, opts=pulumi.ResourceOptions(protect=protect)).workspace
+        plain = {field: value for field, value in vars(made).items() if field not in ("code", "data")}
+        pulumi.export("workspace", plain)
         pulumi.export("targets", [made.code.container, made.data.container])
 
     return declare(program)
@@ -36,7 +38,7 @@ def platform(declare: Declare, access: Access, **changes: Any) -> Declared:
 
 def test_the_parts_belong_to_the_platform(declare: Declare, access: Access) -> None:
     declared = platform(declare, access)
-    assert {f"mlops:azure:Platform$mlops:azure:{part}::ml" for part in PARTS} <= set(declared.inputs)
+    assert {f"mlops:azure:Platform$mlops:azure:{part}::ml" for part in PARTS} | {CLUSTER} <= set(declared.inputs)
 
 
 def test_the_workspace_stands_on_the_other_parts(declare: Declare, access: Access) -> None:
@@ -58,14 +60,36 @@ def test_everything_lives_in_its_group(declare: Declare, access: Access) -> None
 
 def test_others_learn_where_to_live_and_where_to_upload(declare: Declare, access: Access) -> None:
     exports = platform(declare, access).exports
-    assert exports["place"][:2] == [access.names.resource_group(), access.names.workspace()]
+    assert exports["workspace"]["resource_group_name"] == access.names.resource_group()
+    assert exports["workspace"]["release_store"].endswith(".blob.core.windows.net/releases")
     assert exports["targets"] == ["code", "data"]
+
+
+def test_a_stack_finds_the_workspace_of_another_by_its_names(declare: Declare, access: Access) -> None:
+    """What the other one made and what this one computes are the same place."""
+    made = platform(declare, access).exports["workspace"]
+    found = vars(Platform.existing(access.names, SUBSCRIPTION, {"owner": "me"}))
+    for field in ("resource_group_name", "workspace_name", "location", "data_store_uri", "release_store", "tags"):
+        assert found[field] == made[field]
+    base = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{access.names.resource_group()}/providers"
+    assert found["workspace_id"] == f"{base}/Microsoft.MachineLearningServices/workspaces/{access.names.workspace()}"
+    assert found["registry_id"].endswith(f"/registries/{access.names.container_registry()}")
 
 
 def test_protection_reaches_every_part_that_holds_something(declare: Declare, access: Access) -> None:
     declared = platform(declare, access, protect=True)
-    unprotected = [urn for urn in declared.inputs if not declared.options[urn].protect and "RoleAssignment" not in urn]
-    assert unprotected == []
+    unprotected = {urn for urn in declared.inputs if not declared.options[urn].protect}
+    holding_nothing = {urn for urn in unprotected if "RoleAssignment" in urn or "ComputeCluster" in urn}
+    notes = {urn.rpartition("::")[2] for urn in unprotected - holding_nothing}
+    assert notes == {"ml-roles", "ml-fixed"}, "both only remember"
+
+
+@pytest.mark.parametrize(("public", "said"), [(True, "Enabled"), (False, "Disabled")])
+def test_all_parts_are_reached_from_the_same_places(declare: Declare, access: Access, public: bool, said: str) -> None:
+    declared = platform(declare, access, public_network=public)
+    assert declared.only("machinelearningservices:Workspace")["publicNetworkAccess"] == said
+    assert declared.only("storage:StorageAccount")["publicNetworkAccess"] == said
+    assert declared.only("keyvault:Vault")["properties"]["publicNetworkAccess"] == said
 
 
 def test_settings_reach_the_parts(declare: Declare, access: Access) -> None:

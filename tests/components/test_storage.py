@@ -1,4 +1,4 @@
-"""The storage account: identities only, two private containers, a deployer that may upload."""
+"""The storage account: identities only, private containers, a deployer that may upload."""
 
 import pytest
 
@@ -11,13 +11,13 @@ from tests.conftest import DEPLOYER, Declare, Declared
 ACCOUNT = "mlops:azure:Storage$azure-native:storage:StorageAccount::ml-account"
 
 
-def storage(declare: Declare, place: GroupPlace, access: Access, deployer_data_access: bool = True) -> Declared:
+def storage(declare: Declare, place: GroupPlace, access: Access, public_network: bool = True) -> Declared:
     args = StorageArgs(
         place=place,
         account_name="stmlopstest",
         sku="Standard_LRS",
         access=access,
-        deployer_data_access=deployer_data_access,
+        public_network=public_network,
     )
     return declare(lambda: Storage("ml", args))
 
@@ -39,7 +39,7 @@ def test_the_account_is_what_was_asked_for(declare: Declare, place: GroupPlace, 
     assert declared.options[ACCOUNT].deleteBeforeReplace
 
 
-@pytest.mark.parametrize("container", ["code", "data"])
+@pytest.mark.parametrize("container", ["code", "data", "releases"])
 def test_containers_are_private(declare: Declare, place: GroupPlace, access: Access, container: str) -> None:
     got = storage(declare, place, access)[f"mlops:azure:Storage$azure-native:storage:BlobContainer::ml-{container}"]
     assert (got["containerName"], got["publicAccess"], got["accountName"]) == (container, "None", "stmlopstest")
@@ -52,8 +52,8 @@ def test_the_deployer_may_upload(declare: Declare, place: GroupPlace, access: Ac
     assert got["scope"] == "ml-account-id"
 
 
-def test_the_deployer_is_granted_nothing_where_somebody_else_does_it(
-    declare: Declare, place: GroupPlace, access: Access
+@pytest.mark.parametrize(("public", "said"), [(True, "Enabled"), (False, "Disabled")])
+def test_it_is_reached_from_where_it_was_asked_to_be(
+    declare: Declare, place: GroupPlace, access: Access, public: bool, said: str
 ) -> None:
-    declared = storage(declare, place, access, deployer_data_access=False)
-    assert not [urn for urn in declared.inputs if "RoleAssignment" in urn]
+    assert storage(declare, place, access, public)[ACCOUNT]["publicNetworkAccess"] == said

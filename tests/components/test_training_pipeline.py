@@ -7,33 +7,37 @@ import pytest
 
 from components.code_asset import CodeAsset, CodeAssetArgs
 from components.environment import Environment, EnvironmentArgs
-from components.place import UploadTarget, WorkspacePlace
+from components.place import WorkspaceRef
 from components.training_pipeline import TrainingPipeline, TrainingPipelineArgs
-from tests.conftest import Declare, Declared
+from tests.conftest import IMAGE, Declare, Declared
 
-PIPELINE_URN = "mlops:azure:TrainingPipeline$azure-native:machinelearningservices:ComponentVersion::training-version"
-STEP_URN = "mlops:azure:CommandComponent$azure-native:machinelearningservices:ComponentVersion::training-{}-version"
-STEPS = ("check", "prepare", "train", "evaluate", "export_onnx")
+PIPELINE_URN = "mlops:azure:TrainingPipeline$pulumi-python:dynamic:AssetVersion::training-version"
+STEP_URN = "mlops:azure:CommandComponent$pulumi-python:dynamic:AssetVersion::training-{}-version"
+STEPS = ("prepare", "train")
+FOLDER = "ml_jobs/late"
 
 
 @pytest.fixture
-def pipeline(project: Path, declare: Declare, place: WorkspacePlace, target: UploadTarget) -> Any:
-    """Declares the project's own pipeline with environments of the given names."""
+def pipeline(project: Path, declare: Declare, workspace: WorkspaceRef) -> Any:
+    """Declares a pipeline of two steps with environments of the given names."""
 
-    def run(pipeline_file: str = "ml_jobs/pipeline.yaml", environments: tuple[str, ...] = ("train",)) -> Declared:
+    def run(
+        pipeline_file: str = f"{FOLDER}/pipeline.yaml",
+        environments: tuple[str, ...] = ("train",),
+        code_name: str = "code",
+    ) -> Declared:
         def program() -> None:
-            code = CodeAssetArgs(place=place, target=target, code_name="code", include=("ml_jobs/*.py",))
-            image = "base@sha256:" + "a" * 64
+            code = CodeAssetArgs(workspace=workspace, code_name=code_name, include=(f"{FOLDER}/*.py",))
             env = EnvironmentArgs(
-                place=place,
+                workspace=workspace,
                 environment_name="train",
-                conda_file="ml_jobs/environments/train.yaml",
-                image=image,
+                conda_file=f"{FOLDER}/train.conda.yaml",
+                image=IMAGE,
             )
             TrainingPipeline(
                 "training",
                 TrainingPipelineArgs(
-                    place=place,
+                    workspace=workspace,
                     pipeline_file=pipeline_file,
                     code=CodeAsset("code", code),
                     environments={name: Environment(name, env) for name in environments},
@@ -50,7 +54,7 @@ def test_each_step_runs_our_code_in_our_environment(pipeline: Any) -> None:
     for step in STEPS:
         spec = declared[STEP_URN.format(step)]["properties"]["componentSpec"]
         assert (spec["code"], spec["environment"]) == ("azureml:code-version-id", "azureml:train-version-id")
-        assert f"python -m ml_jobs.{step}" in spec["command"]
+        assert f"python -m ml_jobs.late.{step}" in spec["command"]
 
 
 def test_each_node_is_bound_to_an_exact_component(pipeline: Any) -> None:
@@ -60,21 +64,21 @@ def test_each_node_is_bound_to_an_exact_component(pipeline: Any) -> None:
     }
 
 
-def test_assets_carry_their_name_version_and_tags(pipeline: Any, place: WorkspacePlace) -> None:
+def test_assets_carry_their_name_version_and_tags(pipeline: Any, workspace: WorkspaceRef) -> None:
     declared = pipeline()
     for urn in (PIPELINE_URN, *(STEP_URN.format(step) for step in STEPS)):
         got = declared[urn]
         spec = got["properties"]["componentSpec"]
-        assert (got["name"], got["version"]) == (spec["name"], spec["version"])
-        assert got["properties"]["tags"] == place.tags
-        assert got["properties"]["description"] == spec["description"]
+        assert (got["kind"], got["name"], got["version"]) == ("components", spec["name"], spec["version"])
+        assert got["properties"]["tags"] == workspace.tags
+    assert declared[STEP_URN.format("train")]["properties"]["description"] == "One step."
 
 
 def versions(declared: Declared) -> dict[str, str]:
     return {
         urn.rpartition("::")[2]: inputs["version"]
         for urn, inputs in declared.inputs.items()
-        if "ComponentVersion" in urn
+        if inputs.get("kind") == "components"
     }
 
 
@@ -84,25 +88,31 @@ ALL = {"training-version", *(f"training-{step}-version" for step in STEPS)}
 @pytest.mark.parametrize(
     ("file", "new"),
     [
-        ("ml_jobs/train.py", ALL),
-        ("ml_jobs/environments/train.yaml", ALL),
-        ("ml_jobs/components/train.yaml", {"training-version", "training-train-version"}),
-        ("ml_jobs/pipeline.yaml", {"training-version"}),
+        ("train.py", ALL),
+        ("train.conda.yaml", ALL),
+        ("train.yaml", {"training-version", "training-train-version"}),
+        ("pipeline.yaml", {"training-version"}),
     ],
 )
 def test_a_version_is_new_when_what_it_runs_is(pipeline: Any, project: Path, file: str, new: set[str]) -> None:
     before = versions(pipeline())
-    with (project / file).open("a") as changed:
+    with (project / FOLDER / file).open("a") as changed:
         changed.write("\n# changed\n")
     after = versions(pipeline())
     assert {name for name in after if after[name] != before[name]} == new
 
 
+def test_the_same_step_over_another_models_code_is_another_version(pipeline: Any) -> None:
+    """Steps that serve every model share a name; two models with equal code must not share a version."""
+    one, other = versions(pipeline()), versions(pipeline(code_name="other"))
+    assert all(one[name] != other[name] for name in one)
+
+
 def test_an_undeclared_environment_is_refused_and_named(pipeline: Any) -> None:
-    with pytest.raises(ValueError, match=r"check\.yaml: environment='train': want one of other, serve"):
+    with pytest.raises(ValueError, match=r"prepare\.yaml: environment='train': want one of other, serve"):
         pipeline(environments=("serve", "other"))
 
 
 def test_a_file_that_is_no_pipeline_is_refused_and_named(pipeline: Any) -> None:
     with pytest.raises(ValueError, match=r"train\.yaml: want a component with type: pipeline"):
-        pipeline("ml_jobs/components/train.yaml")
+        pipeline(f"{FOLDER}/train.yaml")

@@ -3,26 +3,32 @@
 import roles
 from components.access import Access
 from components.place import GroupPlace
+from components.storage import Storage, StorageArgs
 from components.workspace import Workspace, WorkspaceArgs
 from tests.conftest import SUBSCRIPTION, Declare, Declared
 
 PREFIX = "mlops:azure:Workspace$azure-native:"
 WORKSPACE = f"{PREFIX}machinelearningservices:Workspace::ml-workspace"
+PROPAGATION = "mlops:azure:Workspace$pulumi-python:dynamic:RolePropagation::ml-roles"
+BEFORE = ("storage", "blobs", "vault", "secrets", "registry", "insights")
 DATASTORE = f"{PREFIX}machinelearningservices:Datastore::ml-data"
 
 
 def workspace(declare: Declare, place: GroupPlace, access: Access, seen: list[str] | None = None) -> Declared:
     def program() -> None:
+        storage = Storage(
+            "ml",
+            StorageArgs(place=place, account_name="sttest", sku="Standard_LRS", public_network=True, access=access),
+        )
         made = Workspace(
             "ml",
             WorkspaceArgs(
                 place=place,
                 workspace_name="mlw-test",
                 identity_name="id-test",
+                public_network=True,
                 access=access,
-                storage_account_id="/storage",
-                storage_account_name="sttest",
-                data_container="data",
+                storage=storage,
                 key_vault_id="/vault",
                 registry_id="/registry",
                 insights_id="/insights",
@@ -35,7 +41,7 @@ def workspace(declare: Declare, place: GroupPlace, access: Access, seen: list[st
 
 def test_the_workspace_stands_on_what_it_was_given(declare: Declare, place: GroupPlace, access: Access) -> None:
     got = workspace(declare, place, access)[WORKSPACE]
-    assert (got["storageAccount"], got["keyVault"]) == ("/storage", "/vault")
+    assert (got["storageAccount"], got["keyVault"]) == ("ml-account-id", "/vault")
     assert (got["containerRegistry"], got["applicationInsights"]) == ("/registry", "/insights")
     assert (got["workspaceName"], got["location"], got["tags"]) == ("mlw-test", "westeurope", place.tags)
     assert got["v1LegacyMode"] is False
@@ -66,18 +72,23 @@ def test_the_identity_may_use_what_the_workspace_is_built_on(
         if "RoleAssignment" in urn and inputs["principalId"] == "ml-identity-principal"
     }
     assert granted == {
-        (roles.CONTRIBUTOR.guid, "/storage"),
-        (roles.STORAGE_BLOB_DATA_CONTRIBUTOR.guid, "/storage"),
+        (roles.CONTRIBUTOR.guid, "ml-account-id"),
+        (roles.STORAGE_BLOB_DATA_CONTRIBUTOR.guid, "ml-account-id"),
         (roles.CONTRIBUTOR.guid, "/vault"),
         (roles.KEY_VAULT_ADMINISTRATOR.guid, "/vault"),
         (roles.CONTRIBUTOR.guid, "/registry"),
         (roles.CONTRIBUTOR.guid, "/insights"),
+        (roles.CONTRIBUTOR.guid, "ml-workspace-id"),
     }
 
 
-def test_the_workspace_waits_for_the_roles_of_its_identity(declare: Declare, place: GroupPlace, access: Access) -> None:
-    waits_for = workspace(declare, place, access).options[WORKSPACE].dependencies
-    assert len([urn for urn in waits_for if "RoleAssignment" in urn]) == 6
+def test_the_workspace_waits_until_the_roles_have_taken_effect(
+    declare: Declare, place: GroupPlace, access: Access
+) -> None:
+    declared = workspace(declare, place, access)
+    assert any(urn.endswith(PROPAGATION) for urn in declared.options[WORKSPACE].dependencies)
+    own = {"ml-deployer-id", *(f"ml-may-{what}-id" for what in BEFORE)}
+    assert set(declared[PROPAGATION]["assignments"]) == own, "the deployer's grant is waited for as well"
 
 
 def test_the_datastore_has_an_address_for_data_assets(declare: Declare, place: GroupPlace, access: Access) -> None:

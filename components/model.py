@@ -1,0 +1,200 @@
+"""One model of a stack: what it is trained with, how it is served, and the deployments that releases made.
+
+Not here: training runs, model versions and traffic, which belong to releases.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.access import Access
+from components.code_asset import CodeAsset, CodeAssetArgs
+from components.data_asset import DataAsset, DataAssetArgs
+from components.environment import Environment, EnvironmentArgs
+from components.ml_registry import RegistryRef
+from components.online_deployment import OnlineDeployment, OnlineDeploymentArgs
+from components.online_endpoint import OnlineEndpoint, OnlineEndpointArgs
+from components.place import WorkspaceRef
+from components.serving import Serving
+from components.training_pipeline import TrainingPipeline, TrainingPipelineArgs
+from live_file import LiveDeployment
+from model_file import ModelFile
+from naming import Names
+from settings import ModelSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelArgs:
+    """Inputs of a model.
+
+    Attributes:
+        workspace: where it lives.
+        names: physical names of the stack.
+        access: grants its endpoint what it needs.
+        settings: what the stack decides.
+        file: what the model is.
+        live: deployments that releases made.
+        registry: ML registry that a promoted model comes from.
+    """
+
+    workspace: WorkspaceRef
+    names: Names
+    access: Access
+    settings: ModelSettings
+    file: ModelFile
+    live: tuple[LiveDeployment, ...] = ()
+    registry: RegistryRef | None = None
+
+
+class Model(pulumi.ComponentResource):
+    """Creates the model's assets, its endpoint, and its deployments.
+
+    A promoted model has neither data nor a pipeline: it was trained in another stack.
+    Outputs: ``exports`` (what operations need to know of it).
+    """
+
+    def __init__(self, name: str, args: ModelArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("mlops:azure:Model", name, None, opts)
+        file, settings = args.file, args.settings
+        self._name, self._args, self._child = name, args, pulumi.ResourceOptions(parent=self)
+        environment = self._environment(file.serving.environment)
+        code = self._code("serving", file.serving.code)
+        endpoint = OnlineEndpoint(
+            name,
+            OnlineEndpointArgs(
+                workspace=args.workspace,
+                endpoint_name=args.names.endpoint(name),
+                identity_name=args.names.identity(f"endpoint-{name}"),
+                auth_mode=settings.auth_mode,
+                access=args.access,
+                model_registry_id=args.registry.registry_id if args.registry and settings.promoted else None,
+            ),
+            opts=self._child,
+        )
+        for live in args.live:
+            self._deployment(live, endpoint, (code, environment))
+        trained: dict[str, Any] = dict.fromkeys(("compute", "data", "pipeline", "trainingCode", "trainEnvironment"))
+        if not settings.promoted:
+            trained = self._training(environment)
+        declared = {"code": code.reference, "environment": environment.reference, "script": file.serving.script}
+        for line in next_release(settings, declared, args.live):
+            pulumi.log.info(f"{name}: {line}", self)
+        self.exports: dict[str, Any] = {
+            "endpoint": endpoint.endpoint_name,
+            "scoringUri": endpoint.scoring_uri,
+            "promoted": settings.promoted,
+            **trained,
+            "serving": {
+                **declared,
+                "instanceType": settings.instance_type,
+                "instanceCount": settings.instance_count,
+            },
+        }
+        self.register_outputs(self.exports)
+
+    def _part(self, part: str) -> str:
+        """Logical name of a part. Names of models hold no full stop, so two models never share one."""
+        return f"{self._name}.{part}"
+
+    def _environment(self, key: str) -> Environment:
+        declared = self._args.file.environments[key]
+        return Environment(
+            self._part(key),
+            EnvironmentArgs(
+                workspace=self._args.workspace,
+                environment_name=key,
+                conda_file=declared.conda_file,
+                image=declared.image,
+            ),
+            opts=self._child,
+        )
+
+    def _code(self, part: str, include: tuple[str, ...]) -> CodeAsset:
+        # Training and serving are two assets: a change to a training step must not ask for a new deployment.
+        args = CodeAssetArgs(workspace=self._args.workspace, code_name=f"{self._name}-{part}", include=include)
+        return CodeAsset(self._part(part), args, opts=self._child)
+
+    def _training(self, serving: Environment) -> dict[str, Any]:
+        """Data, environments and pipeline of a model that is trained here; what operations need to know of them."""
+        file = self._args.file
+        data = DataAsset(
+            self._part(file.data.name),
+            DataAssetArgs(
+                workspace=self._args.workspace,
+                data_name=file.data.name,
+                folder=file.data.path,
+                description=file.data.description,
+            ),
+            opts=self._child,
+        )
+        environments = {
+            key: serving if key == file.serving.environment else self._environment(key) for key in file.environments
+        }
+        code = self._code("training", file.training.code)
+        pipeline = TrainingPipeline(
+            self._part("training"),
+            TrainingPipelineArgs(
+                workspace=self._args.workspace,
+                pipeline_file=(file.folder / file.training.pipeline).as_posix(),
+                code=code,
+                environments=environments,
+            ),
+            opts=self._child,
+        )
+        return {
+            "compute": self._args.settings.cluster,
+            "data": data.reference,
+            "pipeline": pipeline.reference,
+            "trainingCode": code.reference,
+            "trainEnvironment": environments[file.training.environment].reference,
+        }
+
+    def _deployment(
+        self, live: LiveDeployment, endpoint: OnlineEndpoint, needs: tuple[pulumi.Resource, ...]
+    ) -> OnlineDeployment:
+        return OnlineDeployment(
+            self._part(live.name),
+            OnlineDeploymentArgs(
+                workspace=self._args.workspace,
+                endpoint=endpoint,
+                deployment_name=live.name,
+                serving=Serving.of(live, self._args.workspace),
+                instance_type=live.instance_type,
+                instance_count=live.instance_count,
+                needs=needs,
+            ),
+            opts=self._child,
+        )
+
+
+def next_release(settings: ModelSettings, declared: dict[str, str], live: tuple[LiveDeployment, ...]) -> list[str]:
+    """What the next release will do, as far as it can be told from what is declared and what is live.
+
+    Args:
+        settings: what the stack decides.
+        declared: ``code``, ``environment`` and ``script`` that the program declares.
+        live: deployments behind the endpoint, the newest last.
+    """
+    where = "take a model from the ML registry" if settings.promoted else "train a model"
+    if not live:
+        return [f"nothing is live; the next release will {where} and put its first deployment"]
+    newest = live[-1]
+    wanted = declared | {"instance type": settings.instance_type}
+    has = {
+        "code": newest.code,
+        "environment": newest.environment,
+        "script": newest.script,
+        "instance type": newest.instance_type,
+    }
+    # A model that brings its own code and environment is not served with ours.
+    differs = [f"{what} {has[what]} -> {wanted[what]}" for what in has if has[what] not in (None, wanted[what])]
+    said = []
+    if differs:
+        said.append(f"the next release will put a new deployment beside {newest.name}, because {', '.join(differs)}")
+    if settings.instance_count != newest.instance_count:
+        said.append(
+            f"the next release will give {newest.name} {settings.instance_count} instances instead of "
+            f"{newest.instance_count}"
+        )
+    return said
