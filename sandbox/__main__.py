@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 another `up` hol
 """
 
 import argparse
+import os
 import re
 import sys
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import launch
 from sandbox.console import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOCKED, EXIT_OK, EXIT_USAGE, Console
-from sandbox.doctor import NotReadyError
+from sandbox.doctor import NotReadyError, examine, report
 from sandbox.engine.config import ConfigError
 from sandbox.engine.locking import StackLockedError
 from sandbox.home import Home
@@ -60,11 +61,13 @@ def parser() -> argparse.ArgumentParser:
             each.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
         if stack:
             each.add_argument("--stack", type=_stack_name, default="dev", help="stack name (default: dev)")
-            each.add_argument("--config-file", type=Path, help="read this instead of Pulumi.<stack>.yaml")
         return each
 
     env = verb("env", _env, "print the variables that make any Azure client local", as_json=False)
     env.add_argument("--pulumi", action="store_true", help="also those that make the Pulumi CLI local")
+    env.add_argument("--unset", action="store_true", help="print what undoes it")
+    inside = verb("run", _run, "run a command with those variables: run -- COMMAND ...", as_json=False)
+    inside.add_argument("command", nargs="+", help="the command and its arguments, after --")
     serve = verb("serve", _serve, "run the gateway in the foreground", as_json=False)
     serve.add_argument(
         "--port", type=_port, default=0, help="port on 127.0.0.1 (default: the last one, else a free one)"
@@ -77,12 +80,16 @@ def parser() -> argparse.ArgumentParser:
         help="one JSON object on standard output; with FILE: write what providers would make there instead",
     )  # fmt: skip
     verb("refresh", partial(_stack, mode="refresh"), "read what really is, and report what drifted", stack=True)
-    verb("destroy", partial(_stack, mode="destroy"), "delete everything the stack declares", stack=True)
+    destroy = verb("destroy", partial(_stack, mode="destroy"), "delete everything the stack declares", stack=True)
+    destroy.add_argument("--yes", action="store_true", help="do not ask")
     verb("status", _status, "what a stack has, at which depth, and what it exports", stack=True)
     verb("doctor", _doctor, "judge this machine and the state, and say how to repair each trouble")
     verb("down", _down, "stop the gateway and every process it runs; keep the data")
     purge = verb("purge", _purge, "stop everything and remove the sandbox's folder")
     purge.add_argument("--yes", action="store_true", help="do not ask")
+    purge.add_argument(
+        "--deleted", action="store_true", help="only what stacks deleted and Azure still keeps under its name"
+    )
     verb("restore", _restore, "put the last good copy of the state back")
     return top
 
@@ -114,18 +121,44 @@ def _status(options: argparse.Namespace, console: Console, home: Home) -> tuple[
 
 
 def _env(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
-    server = launch.running(home)
-    if server is None:
-        console.error("the sandbox is not running; start it with: make up")
+    if options.unset:
+        from sandbox.provider.plugin import variables as of_pulumi
+
+        print("\n".join(launch.forgets([*launch.environment(home), *of_pulumi(home)])))
+        return EXIT_OK, None
+    variables = _variables(console, home)
+    if variables is None:
         return EXIT_FAILED, None
-    variables = launch.client_environment(home, server)
     if options.pulumi:
         from sandbox.provider.plugin import install
 
         variables |= install(home)
-    for name, value in variables.items():
-        print(f"export {name}='{value}'")
+    print("\n".join(launch.exports(variables)))
+    if proxy := launch.put_aside(variables).get("HTTPS_PROXY"):
+        print(
+            f"note: {proxy} was the proxy; while these variables are set only the sandbox is reached. Back to it: "
+            'eval "$(.venv/bin/python -m sandbox env --unset)"', file=sys.stderr,
+        )  # fmt: skip
     return EXIT_OK, None
+
+
+def _run(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    variables = _variables(console, home)
+    if variables is None:
+        return EXIT_FAILED, None
+    try:
+        os.execvpe(options.command[0], options.command, {**os.environ, **variables})  # noqa: S606 - what was asked
+    except OSError as error:
+        console.error(f"{options.command[0]}: {error.strerror}; want a command that this shell would find")
+    return EXIT_USAGE, None
+
+
+def _variables(console: Console, home: Home) -> dict[str, str] | None:
+    server = launch.running(home)
+    if server is None:
+        console.error("the sandbox is not running; start it with: make up")
+        return None
+    return launch.client_environment(home, server)
 
 
 def _serve(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
@@ -139,20 +172,15 @@ def _serve(options: argparse.Namespace, console: Console, home: Home) -> tuple[i
 
 
 def _doctor(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
-    from sandbox.doctor import examine
-
     findings = examine(home)
-    for each in findings:
-        mark = console.paint("ok  ", "green") if each.ok else console.paint("FAIL", "red")
-        console.line(f"{mark}  {each.name:<9} {each.says}")
-    code = EXIT_OK if all(each.ok for each in findings) else EXIT_FAILED
-    return code, [vars(each) for each in findings]
+    return report(findings, console), [vars(each) for each in findings]
 
 
 def _down(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
     server = launch.running(home)
     if server is None:
-        console.line("nothing is running")
+        launch.stop(home)  # a gateway that was killed leaves what it ran
+        console.line("the gateway was not running; nothing that it started is left")
         return EXIT_OK, {"stopped": False}
     console.line(f"stopping the gateway (process {server.pid}, 127.0.0.1:{server.port}) and what it runs")
     launch.stop(home)
@@ -166,6 +194,10 @@ def _purge(options: argparse.Namespace, console: Console, home: Home) -> tuple[i
     if not home.root.exists():
         console.line(f"nothing to remove: {home.root} is not there")
         return EXIT_OK, {"removed": None}
+    if options.deleted:
+        from sandbox.stack import free_names
+
+        return free_names(options, console, home)
     parts = sorted(each.name for each in home.root.iterdir())
     console.line(f"removing {home.root} with {', '.join(parts)}")
     if not options.yes and (not sys.stdin.isatty() or input("go on? [y/N] ").strip().lower() != "y"):

@@ -1,5 +1,7 @@
 """What a person or a log reads: plain lines in a log, colour and a moving line on a terminal, JSON when asked."""
 
+from __future__ import annotations  # any Python 3 reads this file
+
 import json
 import os
 import sys

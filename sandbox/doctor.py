@@ -1,21 +1,30 @@
-"""Judges the machine and the state before anything is made: every trouble at once, each with its repair."""
+"""Judges the machine and the state before anything is made: every trouble at once, each with its repair.
 
-import importlib.metadata
+``python -m sandbox.doctor`` needs the standard library only, and any Python 3: it is run where nothing is installed
+yet. So what needs more is imported by the findings that are about it.
+"""
+
+from __future__ import annotations  # any Python 3 reads this file
+
 import os
 import re
 import shutil
 import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.console import EXIT_FAILED, EXIT_OK, Console
 from sandbox.home import Home
-from sandbox.launch import running
-from sandbox.store.migrate import StateError, prepare
 
 DISK_MIB = 512
 MEMORY_MIB = 1024
+PYTHONS = ("3.13", "3.12", "3.11")
+_CORE, _MODELS = Path("requirements.lock"), Path("requirements-models.lock")
+_USABLE = "import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))"
 
 
 class NotReadyError(Exception):
@@ -41,53 +50,114 @@ class Finding:
     says: str
 
 
+def main() -> int:
+    """Say what is found; the exit code says whether all is well."""
+    return report(examine(Home.find()), Console())
+
+
+def report(findings: list[Finding], console: Console) -> int:
+    """Write one line for each; returns the exit code."""
+    for each in findings:
+        mark = console.paint("ok  ", "green") if each.ok else console.paint("FAIL", "red")
+        console.line(f"{mark}  {each.name:<9} {each.says}")
+    return EXIT_OK if all(each.ok for each in findings) else EXIT_FAILED
+
+
 def examine(home: Home) -> list[Finding]:
     """Look at everything; nothing is made or changed."""
     return list(_examine(home))
 
 
 def _examine(home: Home) -> Iterator[Finding]:
-    version = sys.version_info
-    yield _finding(
-        "python", (version.major, version.minor) == (3, 11), f"{version.major}.{version.minor}",
-        "want 3.11: remove .venv, then make up PYTHON=python3.11",
-    )  # fmt: skip
-    yield from _packages(Path("requirements.lock"))
+    installed = sys.prefix != sys.base_prefix
+    if installed:
+        yield _own_python()
+        yield from _packages(_CORE, Path(sys.prefix))
+        yield from _packages(_MODELS, Path(".venv-models"))
+    else:
+        yield from _before_installing()
     folder = next(each for each in (home.root, *home.root.parents) if each.exists())
-    yield _finding(
+    yield judged(
         "folder",
         folder.is_dir() and os.access(folder, os.W_OK),
         str(folder),
         "no folder that can be written: set SANDBOX_HOME to one",
     )
     free = shutil.disk_usage(folder).free // 2**20
-    yield _finding(
+    yield judged(
         "disk", free >= DISK_MIB, f"{free} MiB free at {folder}", f"want {DISK_MIB}: free some, or set SANDBOX_HOME"
     )
     memory = _available_memory()
-    yield _finding("memory", memory >= MEMORY_MIB, f"{memory} MiB available", f"want {MEMORY_MIB}: end other programs")
+    yield judged("memory", memory >= MEMORY_MIB, f"{memory} MiB available", f"want {MEMORY_MIB}: end other programs")
     yield _loopback()
-    yield _state(home)
-    yield _server(home)
+    if installed:
+        from sandbox.holdings import examine_folder
+
+        yield from examine_folder(home)
 
 
-def _finding(name: str, ok: bool, found: str, trouble: str) -> Finding:
+def judged(name: str, ok: bool, found: str, trouble: str) -> Finding:
+    """What was found, and for a trouble also what is wanted."""
     return Finding(name, ok, found if ok else f"{found}; {trouble}")
 
 
-def _packages(lock: Path) -> Iterator[Finding]:
+def _own_python() -> Finding:
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return judged("python", version in PYTHONS, version, f"want {' or '.join(PYTHONS)}: run: make install")
+
+
+def _before_installing() -> Iterator[Finding]:
+    """What the installation needs: a Python that can make environments, and files to fill them with."""
+    names = [os.environ["PYTHON"]] if os.environ.get("PYTHON") else [f"python{each}" for each in PYTHONS]
+    found = next((name for name in names if _succeeds([name, "-c", _USABLE], 20)), None)
+    yield judged(
+        "python", found is not None, found or f"none of {', '.join(names)} is here and has venv",
+        "install one (for example: apt install python3 python3-venv), or say where one is: make PYTHON=/path/to/python",
+    )  # fmt: skip
+    yield Finding("packages", True, "not installed yet; make up does it")
+    if found and (pin := next(iter(_locked(_CORE).items()), None)):
+        with tempfile.TemporaryDirectory() as scratch:
+            pip = [found, "-m", "pip", "--quiet", "--retries", "0", "--timeout", "5", "download", "--no-deps"]
+            there = _succeeds([*pip, "--no-cache-dir", "--dest", scratch, "==".join(pin)], 30)
+        yield judged(
+            "index", there, f"pip gets {pin[0]}" if there else f"pip does not get {pin[0]}",
+            "check the network; export PIP_INDEX_URL=... for an index of your own, or HTTPS_PROXY",
+        )  # fmt: skip
+
+
+def _succeeds(command: list[str], seconds: float) -> bool:
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=seconds)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def _packages(lock: Path, prefix: Path) -> Iterator[Finding]:
     if not lock.exists():
         return
-    wanted = dict(re.findall(r"^([a-z0-9-]+)==([^\s\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
-    wrong = []
-    for name, version in wanted.items():
-        try:
-            if importlib.metadata.version(name) != version:
-                wrong.append(f"{name} {importlib.metadata.version(name)} (want {version})")
-        except importlib.metadata.PackageNotFoundError:
-            wrong.append(f"{name} missing (want {version})")
+    wanted, installed = _locked(lock), dict(_installed(prefix))
+    wrong = [
+        f"{name} {installed[name]} (want {version})" if name in installed else f"{name} missing (want {version})"
+        for name, version in wanted.items()
+        if installed.get(name) != version
+    ]
     shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-    yield _finding("packages", not wrong, shown or f"{len(wanted)} as locked", "run: make install")
+    yield judged("packages", not wrong, shown or f"{len(wanted)} as {lock} has them", "run: make install")
+
+
+def _locked(lock: Path) -> dict[str, str]:
+    """Names and versions of a lock file, without what only Windows needs."""
+    if not lock.exists():
+        return {}
+    lines = re.findall(r"^([a-z0-9-]+)==([^\s;\\]+)(.*)$", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: version for name, version, rest in lines if "== 'win32'" not in rest}
+
+
+def _installed(prefix: Path) -> Iterator[tuple[str, str]]:
+    for folder in prefix.glob("lib/python*/site-packages/*.dist-info"):
+        name, _, version = folder.name[: -len(".dist-info")].partition("-")
+        yield re.sub(r"[-_.]+", "-", name).lower(), version
 
 
 def _available_memory() -> int:
@@ -109,17 +179,5 @@ def _loopback() -> Finding:
     return Finding("loopback", True, "127.0.0.1 has free ports")
 
 
-def _state(home: Home) -> Finding:
-    if not home.database.exists():
-        return Finding("state", True, "none yet")
-    try:
-        prepare(home.database)
-    except StateError as error:
-        return Finding("state", False, str(error))
-    return Finding("state", True, f"{home.database} is sound")
-
-
-def _server(home: Home) -> Finding:
-    if found := running(home):
-        return Finding("gateway", True, f"answers on 127.0.0.1:{found.port} since {found.since}")
-    return Finding("gateway", True, "not running; make up starts it")
+if __name__ == "__main__":
+    sys.exit(main())

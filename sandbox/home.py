@@ -65,6 +65,11 @@ class Home:
         """What can be made again: resource schemas read from the provider package."""
         return self.root / "cache"
 
+    @property
+    def live(self) -> Path:
+        """What is live in each stack, as releases write it."""
+        return self.root / "live"
+
     def make(self) -> None:
         """Create the folders, readable by their owner only."""
         for folder in (self.root, self.blobs, self.authority, self.logs, self.work, self.cache):

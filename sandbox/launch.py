@@ -2,21 +2,30 @@
 
 import json
 import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+import psutil
 
 from sandbox.constants import CLIENT_ID, SUBSCRIPTION_ID, TENANT_ID
 from sandbox.home import Home
 from sandbox.work.process import clear
 
 START_SECONDS = 30
+LIVE = "MLOPS_LIVE"
+_ROUTE = frozenset({
+    "https_proxy", "http_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "ssl_cert_file", "curl_ca_bundle",
+})  # fmt: skip
+_BEFORE = "SANDBOX_BEFORE_"
 
 # Gateways that this process started: their parent must collect their exit, or they stay on as zombies.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -92,6 +101,26 @@ def ensure(home: Home, port: int = 0) -> tuple[Running, bool]:
     raise LaunchError(f"the sandbox's gateway did not answer within {START_SECONDS} s:\n{_tail(home)}")
 
 
+def last_port(home: Home) -> int:
+    """The port of the last gateway, which the next one takes again if it can; 0 when there was none."""
+    try:
+        return int((home.root / "port").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def foreign_port(home: Home) -> int:
+    """The last gateway's port when another program has it now, else 0."""
+    port = last_port(home)
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except (OSError, OverflowError):
+        return port
+    return 0
+
+
 def stop(home: Home) -> bool:
     """Stop the gateway and wait until it is gone; False when none was running.
 
@@ -119,34 +148,64 @@ def gone(pid: int) -> bool:
     return True
 
 
+def program_environment(home: Home) -> dict[str, str]:
+    """What a program must see to declare the same with a gateway and without one: where it is, and what is live."""
+    return {
+        "AZURE_TENANT_ID": TENANT_ID, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
+        "ARM_TENANT_ID": TENANT_ID, "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
+        LIVE: str(home.live),
+    }  # fmt: skip
+
+
 def client_environment(home: Home, server: Running) -> dict[str, str]:
     """The variables that make any Azure client local. Nothing else about a client changes."""
-    proxy = f"http://127.0.0.1:{server.port}"
-    secret = home.secret.read_text(encoding="utf-8").strip()
+    return environment(home, server.port, home.secret.read_text(encoding="utf-8").strip())
+
+
+def environment(home: Home, port: int = 0, secret: str = "") -> dict[str, str]:
+    """Those variables for a port and the caller's secret; the names are always the same."""
+    proxy = f"http://127.0.0.1:{port}"
     return {
+        **program_environment(home),
         "HTTPS_PROXY": proxy, "https_proxy": proxy,
         "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost",
         "REQUESTS_CA_BUNDLE": str(home.ca_bundle), "SSL_CERT_FILE": str(home.ca_bundle),
         "CURL_CA_BUNDLE": str(home.ca_bundle),
-        "AZURE_TENANT_ID": TENANT_ID, "AZURE_CLIENT_ID": CLIENT_ID, "AZURE_CLIENT_SECRET": secret,
-        "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
-        "ARM_TENANT_ID": TENANT_ID, "ARM_CLIENT_ID": CLIENT_ID, "ARM_CLIENT_SECRET": secret,
-        "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
+        "AZURE_CLIENT_ID": CLIENT_ID, "AZURE_CLIENT_SECRET": secret,
+        "ARM_CLIENT_ID": CLIENT_ID, "ARM_CLIENT_SECRET": secret,
         "AZURE_CORE_COLLECT_TELEMETRY": "false", "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true",
     }  # fmt: skip
 
 
+def exports(variables: Mapping[str, str]) -> list[str]:
+    """Lines that a shell evaluates. A way to the network that was set before is put aside, not lost."""
+    lines = [f"export {_BEFORE}{name}={shlex.quote(before)}" for name, before in put_aside(variables).items()]
+    return lines + [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+
+
+def put_aside(variables: Mapping[str, str]) -> dict[str, str]:
+    """The user's own way to the network, as far as `variables` stand in for it."""
+    if os.environ.get("ARM_SUBSCRIPTION_ID") == SUBSCRIPTION_ID:
+        return {}  # what is set is a sandbox's
+    return {name: os.environ[name] for name in variables if name.lower() in _ROUTE and os.environ.get(name)}
+
+
+def forgets(names: Iterable[str]) -> list[str]:
+    """Lines that undo :func:`exports`."""
+    lines = []
+    for name in names:
+        aside = f"{_BEFORE}{name}"
+        if aside in os.environ:
+            lines.append(f"export {name}={shlex.quote(os.environ[aside])}")
+            lines.append(f"unset {aside}")
+        else:
+            lines.append(f"unset {name}")
+    return lines
+
+
 def local_free(environment: dict[str, str]) -> dict[str, str]:
     """An environment without the variables that make a client local: the gateway itself must not have them."""
-    names = {
-        "https_proxy",
-        "http_proxy",
-        "all_proxy",
-        "requests_ca_bundle",
-        "ssl_cert_file",
-        "curl_ca_bundle",
-    }
-    return {name: value for name, value in environment.items() if name.lower() not in names}
+    return {name: value for name, value in environment.items() if name.lower() not in _ROUTE}
 
 
 def _alive(pid: int) -> bool:
@@ -156,11 +215,11 @@ def _alive(pid: int) -> bool:
         del _children[pid]
         return False
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        status: str = psutil.Process(pid).status()
+    except psutil.NoSuchProcess:
         return False
     # In a container nobody may collect the exit of an orphan: it has ended all the same.
-    return stat.rpartition(")")[2].split()[0] != "Z"
+    return status != psutil.STATUS_ZOMBIE
 
 
 def _tail(home: Home, lines: int = 12) -> str:

@@ -3,19 +3,24 @@
 import argparse
 import json
 import os
+import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sandbox import launch
-from sandbox.console import EXIT_FAILED, EXIT_OK, Console
+from sandbox.console import EXIT_FAILED, EXIT_OK, EXIT_USAGE, Console
 from sandbox.doctor import NotReadyError, examine
 from sandbox.engine import config
 from sandbox.engine.events import Declared, Diagnostic, Event, Mode, Outcome, StepDone, StepStarted, Summary
 from sandbox.home import Home
 from sandbox.levels import Levels
+from sandbox.provider import held
+from sandbox.provider.base import ProviderError
+from sandbox.provider.client import Client, Credential
 from sandbox.values import shown
 
 _STACK = "pulumi:pulumi:Stack"
@@ -74,8 +79,7 @@ class Progress:
         )
 
     def _diagnostic(self, diagnostic: Diagnostic) -> None:
-        where = " ".join(part for part in (diagnostic.where, diagnostic.urn) if part)
-        text = diagnostic.message + (f"\n  at {where}" if where else "")
+        text = _told(diagnostic)
         if diagnostic.severity == "error":
             self.errors.append(text)
         else:
@@ -92,6 +96,22 @@ class Progress:
     def _under_way(self) -> str:
         now = time.monotonic()
         return ", ".join(f"{urn.rsplit('::', 1)[-1]} {now - begun:.0f} s" for urn, begun in self._running.items())
+
+
+class _Errors:
+    """What a run that nobody looks at would say."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Diagnostic) and event.severity == "error":
+            self.found.append(_told(event))
+
+
+def _told(diagnostic: Diagnostic) -> str:
+    where = " ".join(part for part in (diagnostic.where, diagnostic.urn) if part)
+    return diagnostic.message + (f"\n  at {where}" if where else "")
 
 
 def some(paths: list[str], most: int = 3) -> str:
@@ -115,40 +135,102 @@ def run(options: argparse.Namespace, console: Console, home: Home, mode: Mode) -
         NotReadyError, ConfigError, StackLockedError, StateError, LaunchError: each says what to do.
     """
     _look_before(home, options)
-    if mode != "preview":
-        begun = time.monotonic()
-        server, started = launch.ensure(home)
-        os.environ.update(launch.client_environment(home, server))
-        if started:
-            console.line(f"gateway ready on 127.0.0.1:{server.port} ({time.monotonic() - begun:.1f} s)")
+    if mode == "destroy" and not _agreed(options, console, home):
+        return EXIT_USAGE, None
+    offline = not _join(home, console, start=mode != "preview")
     from sandbox.engine import run as engine  # imports Pulumi: only after the gateway is on its way
 
     console.line(f"{mode} of stack {options.stack}")
     progress = Progress(console, Levels(home), mode)
-    request = engine.Request(mode, Path.cwd(), options.stack, home, options.config_file, offline=mode == "preview")
+    request = engine.Request(mode, Path.cwd(), options.stack, home, offline=offline)
+    if mode == "up" and held.everything(home.database):
+        # Some names are still taken. To find that out in the middle would leave half a stack.
+        errors = _Errors()
+        if not engine.run(replace(request, mode="preview"), errors).ok:
+            for text in errors.found:
+                console.error(text)
+            console.line("  nothing was made or changed")
+            return EXIT_FAILED, None
     outcome = engine.run(request, progress)
     console.status("")
     for text in progress.errors:
         console.error(text)
+    if not outcome.ok and not offline and launch.running(home) is None:
+        console.error(
+            f"the sandbox's gateway stopped meanwhile; its log is {home.logs / 'gateway.log'}. Go on with the same "
+            "command: it starts the gateway again"
+        )
     _write_files(options, outcome)
     result = {
         "changes": dict(outcome.changes),
         "steps": progress.steps,
         "outputs": shown(outcome.outputs),
     }
+    if outcome.mistaken:
+        console.line("  nothing was made or changed")
+        return EXIT_USAGE, result
     return (EXIT_OK if outcome.ok else EXIT_FAILED), result
 
 
+def _join(home: Home, console: Console, *, start: bool) -> bool:
+    """Give the program the sandbox's environment; returns whether a gateway can be asked.
+
+    A preview asks one that runs and starts none.
+    """
+    begun, before = time.monotonic(), launch.last_port(home)
+    server, started = launch.ensure(home) if start else (launch.running(home), False)
+    variables = launch.client_environment(home, server) if server else launch.program_environment(home)
+    live = os.environ.get(launch.LIVE)
+    os.environ.update(variables)
+    if live:
+        os.environ[launch.LIVE] = live
+    if server and started:
+        console.line(f"gateway ready on 127.0.0.1:{server.port} ({time.monotonic() - begun:.1f} s)")
+        if before not in (0, server.port):
+            console.line(
+                f"  another program has port {before} now; in shells that used it: "
+                'eval "$(.venv/bin/python -m sandbox env)"'
+            )
+    return server is not None
+
+
+def _agreed(options: argparse.Namespace, console: Console, home: Home) -> bool:
+    """Say what a destroy takes, in its order, and ask. What nothing stands for is not asked about."""
+    from sandbox.engine.deleting import waves
+    from sandbox.engine.journal import Journal
+
+    journal = Journal.open(home, options.stack, write=False)
+    journal.close(good=False)
+    doomed = {(urn, 0): each for urn, each in journal.current.items()} | journal.retired
+    taken = [
+        each for wave in waves(doomed.items()) for _, each in wave
+        if each.custom and not each.type.startswith("pulumi:")
+    ]  # fmt: skip
+    if not taken:
+        return True
+    console.line(f"destroy of stack {options.stack} takes {len(taken)} resources, in this order:")
+    for each in taken:
+        stays = "stays in the cloud" if each.retain_on_delete or each.external else ""
+        along = f"goes with {each.deleted_with.rpartition('::')[2]}" if each.deleted_with else ""
+        console.line(f"   - {short(each.type):<44} {each.urn.rpartition('::')[2]:<28} {stays or along}".rstrip())
+    if options.yes or (sys.stdin.isatty() and input("go on? [y/N] ").strip().lower() == "y"):
+        return True
+    console.error(
+        f"not destroyed; to destroy without being asked: python -m sandbox destroy --stack {options.stack} --yes"
+    )
+    return False
+
+
 def _of_azure(outcome: Outcome) -> list[Declared]:
-    """What a cloud's provider makes. A dynamic resource has no type that anybody could hold its inputs against."""
-    return [each for each in outcome.declared if not each.type.startswith("pulumi-python:")]
+    """What a cloud's provider makes: nobody has a type to hold the inputs of anything else against."""
+    return [each for each in outcome.declared if not each.type.startswith(("pulumi-python:", "pulumi:"))]
 
 
 def _look_before(home: Home, options: argparse.Namespace) -> None:
     """Find every trouble with the machine, the state and the stack's configuration before anything is begun."""
     troubles = [f"{each.name}: {each.says}" for each in examine(home) if not each.ok]
     try:
-        config.load(Path.cwd(), options.stack, options.config_file)
+        config.load(Path.cwd(), options.stack)
     except config.ConfigError as error:
         if not troubles:
             raise
@@ -161,8 +243,38 @@ def _write_files(options: argparse.Namespace, outcome: Outcome) -> None:
     if isinstance(declared := getattr(options, "json", None), str):
         rows = [{"urn": each.urn, "type": each.type, "inputs": shown(each.inputs)} for each in _of_azure(outcome)]
         Path(declared).write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    if outputs := getattr(options, "outputs", None):
-        Path(outputs).write_text(json.dumps(shown(outcome.outputs), indent=1), encoding="utf-8")
+    # What a run that failed could say of the stack is not what the stack is.
+    if outcome.ok and (outputs := getattr(options, "outputs", None)):
+        beside = Path(f"{outputs}.new")
+        beside.write_text(json.dumps(shown(outcome.outputs), indent=1), encoding="utf-8")
+        beside.replace(outputs)
+
+
+def free_names(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    """Purge what stacks deleted and what still holds its name, after saying what that is."""
+    taken = held.everything(home.database)
+    for each in taken:
+        console.line(f"   - {each.path.split('/')[7]:<12} {each.name:<28} deleted {each.deleted[:10]}")
+    if not taken:
+        console.line("nothing to purge: no name is taken by what was deleted")
+        return EXIT_OK, {"purged": []}
+    if not options.yes and not (sys.stdin.isatty() and input("go on? [y/N] ").strip().lower() == "y"):
+        console.error("not purged; to purge without being asked: python -m sandbox purge --deleted --yes")
+        return EXIT_USAGE, None
+    _join(home, console, start=True)
+    code, purged = EXIT_OK, []
+    if credential := Credential.find({}):
+        client = Client(credential)
+        for each in taken:
+            try:
+                held.free(client, each)
+                purged.append(each.name)
+            except ProviderError as error:
+                code = EXIT_FAILED
+                console.error(str(error))
+        client.close()
+    console.line(f"{len(purged)} purged")
+    return code, {"purged": purged}
 
 
 def status(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
@@ -174,7 +286,8 @@ def status(options: argparse.Namespace, console: Console, home: Home) -> tuple[i
         return EXIT_OK, {"resources": [], "outputs": {}, "gateway": None}
     journal = Journal.open(home, options.stack, write=False)
     journal.close(good=False)
-    resources = [each for each in journal.current.values() if each.custom]
+    # A provider is how the others are reached; the stack is what they are in.
+    resources = [each for each in journal.current.values() if each.custom and not each.type.startswith("pulumi:")]
     levels = Levels(home)
     for kind, count in sorted(Counter(each.type for each in resources).items()):
         console.line(f"  {short(kind):<44} {count:>3}  {levels.of(kind)}")
@@ -185,6 +298,9 @@ def status(options: argparse.Namespace, console: Console, home: Home) -> tuple[i
         if server
         else "is not running; start it with: make up"
     )
-    console.line(f"{len(resources)} resources in stack {options.stack}; the gateway {where}")
+    others = len(journal.current) - len(resources)
+    console.line(
+        f"{len(resources)} resources in stack {options.stack}, and {others} that group them; the gateway {where}"
+    )
     rows = [{"urn": each.urn, "type": each.type, "id": each.id, "level": levels.of(each.type)} for each in resources]
     return EXIT_OK, {"resources": rows, "outputs": outputs, "gateway": vars(server) if server else None}

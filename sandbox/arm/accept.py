@@ -136,20 +136,45 @@ def _admit(kind: Kind, new: Resource, change: Change) -> Resource | None:
         )  # fmt: skip
     if new.id.parent and change.get(new.id.parent) is None:
         _make_parent(kind, new, change)
-    held = change.tx.one("SELECT * FROM deleted WHERE key = ?", (new.id.key,))
-    if held and kind.soft_delete:
-        rule = kind.soft_delete
-        if rule.recover and str(look(new.body, rule.recover)).lower() == rule.recovered:
-            recover(change, held["rows"])
-            change.tx.run("DELETE FROM deleted WHERE key = ?", (new.id.key,))
-            return change.get(new.id.text)
-        raise ArmError(
-            409, "ConflictError",
-            f"A {kind.arm_type} named '{new.name}' exists in deleted state. Recover it"
-            + (f" with {rule.recover}='{rule.recovered}'" if rule.recover else "")
-            + ", purge it, or take another name.",
-        )  # fmt: skip
+    if rows := _deleted(kind, new, change):
+        recover(change, rows)
+        change.tx.run("DELETE FROM deleted WHERE key = ?", (new.id.key,))
+        return change.get(new.id.text)
     return None
+
+
+def need_name(where: ResourceId, body: Body, view: View) -> None:
+    """Refuse to create what could not have its name, as a PUT would, before anything is written.
+
+    Raises:
+        ArmError: the name breaks its rule, somebody has it, or it is kept for what was deleted.
+    """
+    kind, new = view.registry.need(where), Resource(where, body)
+    if view.get(where.text) is None:
+        kind.name.check(kind.arm_type, where.name)
+        _deleted(kind, new, view)
+    if kind.name.unique:
+        view.need_free(kind.name.unique, new)
+
+
+def _deleted(kind: Kind, new: Resource, view: View) -> str:
+    """The rows of the soft-deleted resource that a PUT brings back; '' when there is none.
+
+    Raises:
+        ArmError: 409 when there is one and it is not asked for.
+    """
+    held = view.reader.one("SELECT rows FROM deleted WHERE key = ?", (new.id.key,))
+    rule = kind.soft_delete
+    if held is None or rule is None:
+        return ""
+    if rule.recover and str(look(new.body, rule.recover)).lower() == rule.recovered:
+        return str(held["rows"])
+    raise ArmError(
+        409, "ConflictError",
+        f"A {kind.arm_type} named '{new.name}' exists in deleted state. Recover it"
+        + (f" with {rule.recover}='{rule.recovered}'" if rule.recover else "")
+        + ", purge it, or take another name.",
+    )  # fmt: skip
 
 
 def _make_parent(kind: Kind, new: Resource, change: Change) -> None:

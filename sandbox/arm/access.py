@@ -3,6 +3,7 @@
 import secrets
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 import jwt
@@ -10,11 +11,15 @@ import jwt
 from sandbox import clock
 from sandbox.arm.errors import ArmError
 from sandbox.arm.roles import ROLES
+from sandbox.arm.settings import setting
 from sandbox.constants import TENANT_ID
 from sandbox.store.db import Reader, Store
 
 LIFETIME_SECONDS = 3600
 _ALGORITHM = "HS256"
+# What the sandbox itself was born with has no resource, and so no date.
+_GRANTS = """SELECT grants.scope, grants.role, resources.created FROM grants LEFT JOIN resources USING (key)
+WHERE grants.principal = ?"""
 
 
 @dataclass(frozen=True)
@@ -101,11 +106,18 @@ def _unauthorized(code: str, message: str) -> ArmError:
     )
 
 
+def _age(created: str) -> float:
+    return (clock.now() - datetime.fromisoformat(created)).total_seconds()
+
+
 def allowed(reader: Reader, object_id: str, action: str, scope: str, *, data: bool = False) -> bool:
-    """Whether a role assignment at `scope` or above covers the action."""
+    """Whether a role assignment at `scope` or above covers the action, and has had the time that the setting gives."""
     here = scope.lower() + "/"
-    for grant in reader.all("SELECT scope, role FROM grants WHERE principal = ?", (object_id,)):
+    delay = setting(reader, "roles").partition(":")[2]
+    for grant in reader.all(_GRANTS, (object_id,)):
         above = grant["scope"]
+        if delay and grant["created"] and _age(grant["created"]) < float(delay):
+            continue
         role = ROLES.get(grant["role"])
         if role and here.startswith(above if above == "/" else above + "/") and role.allows(action, data):
             return True

@@ -120,6 +120,10 @@ class Kind:
     def removed(self, me: "Resource", change: "Change") -> None:
         """Undo what :meth:`stored` made outside the resource's own children."""
 
+    def operation(self, verb: str) -> str:
+        """What a role must cover for a verb: ``read``, ``write``, ``delete`` or an action."""
+        return f"{self.arm_type}/{verb}"
+
     # At each read; nothing of it is stored.
 
     def outputs(self, me: "Resource", view: "View") -> Body:

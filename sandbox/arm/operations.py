@@ -13,6 +13,7 @@ from sandbox.arm.azure import Azure
 from sandbox.arm.errors import ArmError
 from sandbox.arm.ids import ResourceId
 from sandbox.arm.resource import Change, Resource, View
+from sandbox.arm.settings import setting
 from sandbox.store.db import DiskFullError
 
 log = logging.getLogger("sandbox.operations")
@@ -37,8 +38,7 @@ class Operations:
 
     def pace(self) -> str:
         """How new operations end: ``now``, ``polls:N`` or ``seconds:N`` after their work is done."""
-        row = self._azure.reader.one("SELECT value FROM meta WHERE key = 'pace'")
-        return row["value"] if row else "now"
+        return setting(self._azure.reader, "pace")
 
     def record(self, change: Change, me: Resource, verb: str) -> str:
         """Write the row of a new operation in the transaction that accepts the request; returns its id."""

@@ -180,6 +180,19 @@ class View:
         nested = above is not None and kind.lower().startswith(above.id.kind + "/")
         return found if nested else list(self.of_kind(kind, scope))
 
+    def need_free(self, unique: str, me: Resource) -> str:
+        """The scope in which a resource's Azure-wide name is nobody else's.
+
+        Raises:
+            ArmError: 409 when another resource, live or soft-deleted, has it.
+        """
+        scope = unique.format(location=me.get("location", ""))
+        row = self.reader.one("SELECT key FROM names WHERE scope = ? AND name = ?", (scope, me.name.lower()))
+        if row and row["key"] != me.id.key:
+            code = self.registry.need(me.id).name.taken
+            raise ArmError(409, code, f"The name '{me.name}' for {me.id.type} is already taken in {scope}.")
+        return scope
+
     def named(self, scope: str, name: str) -> Resource | None:
         """The live resource that holds a name in an Azure-wide scope, such as ('storage', 'stmlops')."""
         row = self.reader.one("SELECT key FROM names WHERE scope = ? AND name = ?", (scope, name.lower()))
@@ -245,9 +258,5 @@ class Change(View):
         """
         if not unique:
             return
-        scope = unique.format(location=me.get("location", ""))
-        row = self.tx.one("SELECT key FROM names WHERE scope = ? AND name = ?", (scope, me.name.lower()))
-        if row and row["key"] != me.id.key:
-            code = self.registry.need(me.id).name.taken
-            raise ArmError(409, code, f"The name '{me.name}' for {me.id.type} is already taken in {scope}.")
+        scope = self.need_free(unique, me)
         self.tx.run("INSERT OR REPLACE INTO names VALUES (?,?,?)", (scope, me.name.lower(), me.id.key))

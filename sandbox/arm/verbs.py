@@ -103,8 +103,10 @@ class Verbs:
         def write(change: Change) -> tuple[bool, str]:
             me = change.get(where.text)
             if me is None:
+                if purging and purge(change, where.text):  # its group may be gone as well
+                    return True, ""
                 need_group(where, change)
-                return purging and purge(change, where.text), ""
+                return False, ""
             _conditions(me, conditions or {})
             if kind.made_by_azure:
                 raise ArmError(405, "MethodNotAllowed", f"{kind.arm_type} '{me.name}' cannot be deleted by a client.")

@@ -73,13 +73,13 @@ class Project:
         return {key.removeprefix(prefix): value for key, value in self.config.items() if key.startswith(prefix)}
 
 
-def load(folder: Path, stack: str, config_file: Path | None = None) -> Project:
-    """Read ``Pulumi.yaml`` and ``Pulumi.<stack>.yaml``, or the file that stands in for the latter.
+def load(folder: Path, stack: str) -> Project:
+    """Read ``Pulumi.yaml`` and ``Pulumi.<stack>.yaml``; neither is ever written.
 
     Raises:
         ConfigError: every problem, with file, key, value and what is accepted.
     """
-    file = config_file or folder / f"Pulumi.{stack}.yaml"
+    file = folder / f"Pulumi.{stack}.yaml"
     project = _mapping(folder / "Pulumi.yaml", "run the command in the folder that holds the program")
     name = project.get("name")
     if not isinstance(name, str) or not name:
@@ -137,7 +137,7 @@ class _Reader:
         if isinstance(value, dict) and set(value) == {"secure"}:
             self.problems.append(
                 f"{self._file}: {full}: an encrypted value, which only Pulumi's own secrets provider can open; "
-                "for the sandbox give a plain value in a file named by --config-file"
+                "for the sandbox name another stack's file, with a plain value in it"
             )
             return
         self._set(full, value)

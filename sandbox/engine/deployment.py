@@ -12,7 +12,7 @@ from sandbox.engine.plan import Goal, Plan, RefusedError, decide, follows, unkno
 from sandbox.engine.providers import PREFIX, Providers
 from sandbox.engine.report import Report
 from sandbox.engine.state import Resource
-from sandbox.provider.base import Change, Made, Naming, Provider, ProviderError
+from sandbox.provider.base import Change, Made, Naming, OfflineError, Provider, ProviderError
 from sandbox.store.migrate import StateError
 from sandbox.values import Props, has_unknown, keep_secrets, masked, secret
 
@@ -36,6 +36,12 @@ class Deployment(Report):
         emit: is told what happens.
         preview: nothing is done, only reported.
         naming: how resources without a name get one.
+
+    Attributes:
+        declared: resources with a provider, in the order in which they were declared.
+        renamed: URN in the state of the last run to the URN that the program gives the resource now.
+        known_as: the same the other way round.
+        seen: URNs that the program has declared, and those that its aliases claimed.
     """
 
     def __init__(self, journal: Journal, providers: Providers, emit: Emit, *, preview: bool, naming: Naming) -> None:
@@ -44,6 +50,7 @@ class Deployment(Report):
         self.providers = providers
         self.declared: list[Declared] = []
         self.renamed: dict[str, str] = {}
+        self.known_as: dict[str, str] = {}
         self._naming = naming
         self._replacing = threading.RLock()
         self.seen: set[str] = set()
@@ -54,7 +61,7 @@ class Deployment(Report):
     def register(self, goal: Goal) -> Answer:
         """Make one resource what the program declares."""
         with self._guard:
-            twice = goal.urn in self.seen
+            twice = goal.urn in self.seen and goal.urn not in self.renamed
             self.seen.add(goal.urn)
         if twice:
             self.fail("two resources of this type have this name; give one of them another", goal.urn)
@@ -65,7 +72,7 @@ class Deployment(Report):
             return self._apply(goal, self._predecessor(goal))
         except RefusedError as refusal:
             for problem in refusal.problems:
-                self.fail(problem, goal.urn)
+                self.fail(problem, goal.urn, mistake=goal.type.startswith(PREFIX))
         except (ProviderError, StateError) as error:
             self.fail(str(error), goal.urn)
         return Answer(goal.urn, failed=True)
@@ -91,28 +98,64 @@ class Deployment(Report):
             made = self.providers.find(goal.type, goal.resource.provider).read(goal.urn, resource_id, None, goal.inputs)
             if made is None:
                 raise ProviderError(f"'{resource_id}' does not exist")
+        except OfflineError:
+            return self._unread(goal, resource_id, started)
         except ProviderError as error:
             self.done("read", goal.urn, goal.type, started, error=str(error))
             self.fail(str(error), goal.urn)
             return Answer(goal.urn, failed=True)
         state = replace(goal.resource, id=made.id, inputs=goal.inputs, outputs=made.outputs, external=True)
-        self._keep(state)
+        with self._guard:
+            old = self.journal.current.get(goal.urn)
+        if old is not None and not old.external and old.id != made.id:
+            # What the stack made under this name is no longer declared: it goes like one that was replaced.
+            retired = Edit(put={(goal.urn, 0): state, (goal.urn, self.journal.slot()): old})
+            self.journal.end(None, retired)
+        else:
+            self._keep(state, old)
         self.done("read", goal.urn, goal.type, started, resource_id=made.id)
         return Answer(goal.urn, made.id, made.outputs)
+
+    def _unread(self, goal: Goal, resource_id: str, started: float) -> Answer:
+        """In a preview that asks nobody: as the last run saw it, or else not known."""
+        with self._guard:
+            old = self.journal.current.get(goal.urn)
+        self.done("read", goal.urn, goal.type, started, resource_id=resource_id)
+        seen = old.outputs if old is not None and old.external and old.id == resource_id else goal.inputs
+        return Answer(goal.urn, resource_id, seen)
 
     # Steps
 
     def _predecessor(self, goal: Goal) -> Resource | None:
         with self._guard:
+            if claimed := self.renamed.get(goal.urn):
+                raise RefusedError(f"{claimed} claims by an alias to have been this resource; take the alias away")
             for urn in (goal.urn, *goal.aliases):
+                if urn != goal.urn and (urn in self.renamed or (urn in self.seen and urn in self.journal.current)):
+                    raise RefusedError(
+                        f"its alias {urn} belongs to {self.renamed.get(urn, 'a resource that is declared')}; "
+                        "one resource cannot become two: take the alias away"
+                    )
                 old = self.journal.current.get(urn)
-                if old is None or (urn != goal.urn and urn in self.seen):
+                if old is None:
                     continue
                 if urn != goal.urn:
-                    self.seen.add(urn)
-                    self.renamed[urn] = goal.urn
+                    self._rename(old, goal)
                 return None if old.external and goal.custom else old
         return None
+
+    def _rename(self, old: Resource, goal: Goal) -> None:
+        """Note that a resource has another name now; in the state, who stands on it says so from here on."""
+        self.seen.add(old.urn)
+        self.renamed[old.urn] = goal.urn
+        self.known_as[goal.urn] = old.urn
+        rows = {(each.urn, 0): each for each in self.journal.current.values()} | self.journal.retired
+        edit = Edit(put={
+            key: each.pointing(old.urn, goal.urn)
+            for key, each in rows.items() if (key[1] or key[0] not in self.seen) and each.points_at(old.urn)
+        })  # fmt: skip
+        if edit.put:
+            self.journal.end(None, edit, wait=False)
 
     def _apply(self, goal: Goal, old: Resource | None) -> Answer:
         if not goal.custom:
@@ -192,7 +235,7 @@ class Deployment(Report):
             if old.urn != goal.urn:
                 edit.drop.add((old.urn, 0))
             if not cleared:
-                edit.put[old.urn, self.journal.slot()] = old
+                edit.put[goal.urn, self.journal.slot()] = replace(old, urn=goal.urn)
         self.journal.end(number, edit)
         self.done(op, goal.urn, goal.type, started, resource_id=state.id, changes=plan.changes)
         if old is not None:
@@ -231,7 +274,9 @@ class Deployment(Report):
             made = replace(error.partial, problems=error.partial.problems or (error.message,))
             edit.put[state.urn, 0] = as_made(state, made)
             if retire is not None:
-                edit.put[retire.urn, self.journal.slot()] = retire
+                edit.put[state.urn, self.journal.slot()] = replace(retire, urn=state.urn)
+                if retire.urn != state.urn:
+                    edit.drop.add((retire.urn, 0))
         self.journal.end(number, edit)
 
     def _make_room(self, old: Resource, changes: Mapping[str, Change]) -> None:
@@ -249,8 +294,10 @@ class Deployment(Report):
                     )
                 replaced.add(resource.urn)
                 doomed.append((resource, diff.changes))
+            leaving = {resource.urn for resource, _ in doomed} | self._made_room.keys()
             for resource, why in reversed(doomed):
-                self.delete(resource, 0, "delete-replaced", keep=True, gone=resource.retain_on_delete)
+                gone = resource.retain_on_delete or resource.deleted_with in leaving
+                self.delete(resource, 0, "delete-replaced", keep=True, gone=gone)
                 self._made_room[resource.urn] = why
 
     def _dependents(self, root: Resource) -> list[Resource]:

@@ -111,9 +111,11 @@ class Outcome:
         changes: operation to number of resources.
         declared: resources with a provider, in the order in which they were declared.
         outputs: the stack's exports, secrets marked.
+        mistaken: it failed because of what the user wrote, before anything was made.
     """
 
     ok: bool
     changes: Mapping[str, int]
     declared: tuple[Declared, ...]
     outputs: Props
+    mistaken: bool = False

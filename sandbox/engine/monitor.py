@@ -37,7 +37,6 @@ class Monitor:
         self._deployment = deployment
         self._project = project
         self._stack = stack
-        self._aliases: dict[str, tuple[str, ...]] = {}
         self.stack_urn = urns.make(stack, project, "", STACK, f"{project}-{stack}")
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802
@@ -122,8 +121,7 @@ class Monitor:
 
     def _registered(self, request: Any, urn: str, resource: Resource) -> Goal:
         specs = [_alias(alias) for alias in request.aliases] + list(request.aliasURNs)
-        aliases = tuple(urns.former(urn, request.parent, specs, self._aliases.get(request.parent, ())))
-        self._aliases[urn] = aliases
+        aliases = tuple(urns.former(urn, request.parent, specs, self._deployment.known_as))
         timeouts = {
             op: _seconds(getattr(request.customTimeouts, op)) for op in ("create", "update", "delete")
             if getattr(request.customTimeouts, op)

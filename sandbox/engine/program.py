@@ -6,9 +6,13 @@ import gc
 import logging
 import os
 import runpy
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pulumi
@@ -19,6 +23,7 @@ from sandbox.engine.config import Project
 from sandbox.engine.monitor import Engine, Monitor
 
 THREADS = 32
+_END_SECONDS = 2.0
 
 
 class ProgramError(Exception):
@@ -64,6 +69,7 @@ def _run(project: Project, monitor: Monitor, engine: Engine, preview: bool) -> N
     sdk = vars(pulumi.resource)
     former = sdk["collapse_alias_to_urn"]
     loop = asyncio.new_event_loop()
+    interrupted = threading.Event()
     executor = ThreadPoolExecutor(THREADS, thread_name_prefix="resource")
     loop.set_default_executor(executor)
     try:
@@ -77,8 +83,12 @@ def _run(project: Project, monitor: Monitor, engine: Engine, preview: bool) -> N
         sys.path.insert(0, str(project.folder))
         sys.argv = [str(main)]
         asyncio.set_event_loop(loop)
-        loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _main(main)))
+        with _interruptible(loop, interrupted):
+            loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _main(main)))
     except (Exception, SystemExit) as error:
+        if interrupted.is_set():
+            _end(loop)
+            raise KeyboardInterrupt from None
         raise _explain(error, project.folder) from error
     finally:
         # Interrupted: what is under way comes to its end, what waits is not begun.
@@ -91,14 +101,45 @@ def _run(project: Project, monitor: Monitor, engine: Engine, preview: bool) -> N
         sdk["collapse_alias_to_urn"] = former
 
 
+@contextmanager
+def _interruptible(loop: asyncio.AbstractEventLoop, interrupted: threading.Event) -> Iterator[None]:
+    """Ctrl-C stops the loop. Raised wherever the SDK is at that moment, it may be lost, and the run waits for ever."""
+    former = signal.getsignal(signal.SIGINT)
+
+    def stop() -> None:
+        interrupted.set()
+        loop.stop()
+
+    watched = threading.current_thread() is threading.main_thread() and former is not signal.SIG_IGN
+    if watched:
+        loop.add_signal_handler(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        if watched:
+            loop.remove_signal_handler(signal.SIGINT)
+            signal.signal(signal.SIGINT, former)
+
+
+def _end(loop: asyncio.AbstractEventLoop) -> None:
+    """Lets what waits end, or it complains when it is thrown away; what does not end soon is left."""
+    waiting = asyncio.all_tasks(loop)
+    for each in waiting:
+        each.cancel()
+    if waiting:
+        loop.run_until_complete(asyncio.wait(waiting, timeout=_END_SECONDS))
+
+
 def _main(path: Path) -> None:
     runpy.run_path(str(path), run_name="__main__")
 
 
 def _explain(error: BaseException, folder: Path) -> ProgramError:
     """The innermost exception of the user's, with the line of the program that it comes from."""
-    while error.__cause__ is not None and not _where(error, folder):
-        error = error.__cause__
+    met = {id(error)}  # the SDK raises a failed call from itself
+    while (cause := error.__cause__) is not None and id(cause) not in met and not _where(error, folder):
+        met.add(id(cause))
+        error = cause
     details = "".join(traceback.format_exception(error))
     if isinstance(error, SyntaxError):
         return ProgramError(
@@ -108,7 +149,9 @@ def _explain(error: BaseException, folder: Path) -> ProgramError:
     message = str(error) or type(error).__name__
     if not mistake:
         message = f"{type(error).__name__}: {message}"
-    return ProgramError(message, _where(error, folder), details, mistake=mistake)
+    # An error of the program's own making, raised to be read, says itself where the trouble is.
+    own = isinstance(error, pulumi.RunError) and not type(error).__module__.startswith("pulumi.")
+    return ProgramError(message, "" if own else _where(error, folder), details, mistake=mistake)
 
 
 def _where(error: BaseException, folder: Path) -> str:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 
+from sandbox.engine.urns import type_of
 from sandbox.provider.base import Checked, Diff, Made, Naming, Provider, ProviderError
 from sandbox.provider.diffing import compare
 from sandbox.values import UNKNOWN, Props, plain
@@ -25,13 +26,22 @@ class Providers:
         self._made: dict[str, Provider] = {}
         self._explicit: dict[str, Props] = {}
         self._guard = threading.Lock()
-        self._itself = _ProviderResources()
+        self._itself = _ProviderResources(self._check_config)
 
     def declare(self, urn: str, inputs: Props) -> None:
         """Note the configuration of an explicit provider."""
         with self._guard:
             self._explicit[urn] = inputs
             self._made.pop(urn, None)
+
+    def _check_config(self, package: str, config: Props) -> tuple[tuple[str, str], ...]:
+        if package not in self._factories:
+            return (("", f"the sandbox has no provider '{package}'; it has: {', '.join(self._factories)}"),)
+        provider = self._factories[package](plain(config))
+        try:
+            return provider.check_config(config)
+        finally:
+            provider.close()
 
     def close(self) -> None:
         """Let go of every provider's connections."""
@@ -65,8 +75,14 @@ class Providers:
 class _ProviderResources:
     """An explicit provider is a resource too; the cloud knows nothing of it."""
 
+    def __init__(self, check: Callable[[str, Props], tuple[tuple[str, str], ...]]) -> None:
+        self._check = check
+
+    def check_config(self, config: Props) -> tuple[tuple[str, str], ...]:
+        return ()
+
     def check(self, urn: str, old: Props | None, new: Props, naming: Naming) -> Checked:
-        return Checked(new)
+        return Checked(new, self._check(type_of(urn).removeprefix(PREFIX), new))
 
     def diff(self, urn: str, resource_id: str, old: Props, outputs: Props, new: Props) -> Diff:
         return Diff(compare(old, new))

@@ -26,13 +26,21 @@ class Report:
     def __init__(self, emit: Emit, *, preview: bool) -> None:
         self.preview = preview
         self.failed = False
+        self._faults = 0
+        self._touched = False
         self.counts: Counter[str] = Counter()
         self._emit = emit
         self._guard = threading.Lock()
 
-    def fail(self, message: str, urn: str = "", where: str = "") -> None:
-        """Report an error; the run ends as failed."""
+    @property
+    def mistaken(self) -> bool:
+        """It failed because of what the user wrote, and nothing was made or changed."""
+        return self.failed and not self._faults and not self._touched
+
+    def fail(self, message: str, urn: str = "", where: str = "", *, mistake: bool = False) -> None:
+        """Report an error; the run ends as failed. A `mistake` is the user's, and told before anything is asked."""
         self.failed = True
+        self._faults += not mistake
         self._emit(Diagnostic("error", message, urn, where))
 
     def tell(self, diagnostic: Diagnostic) -> None:
@@ -42,6 +50,7 @@ class Report:
     def start(self, op: Op, urn: str, type_: str) -> float:
         """Tell that a step begins; returns the time."""
         if not self.preview:
+            self._touched |= op not in ("read", "refresh") and not type_.startswith("pulumi:")
             self._emit(StepStarted(op, urn, type_))
         return time.monotonic()
 

@@ -35,7 +35,6 @@ class Request:
         folder: where Pulumi.yaml and ``__main__.py`` are.
         stack: the stack's name.
         home: the sandbox's folder, which holds the state.
-        config_file: read instead of ``Pulumi.<stack>.yaml``.
         offline: ask no cloud; a preview can do without.
     """
 
@@ -43,7 +42,6 @@ class Request:
     folder: Path
     stack: str
     home: Home
-    config_file: Path | None = None
     offline: bool = False
 
 
@@ -61,7 +59,7 @@ def run(request: Request, emit: Emit, factories: Mapping[str, Factory] | None = 
         StateError: the state is damaged or cannot be written.
     """
     started = time.monotonic()
-    project = config.load(request.folder.resolve(), request.stack, request.config_file)
+    project = config.load(request.folder.resolve(), request.stack)
     preview = request.mode == "preview"
     if factories is None:
         factories = packages.factories(request.home, project.name, project.config, offline=request.offline)
@@ -77,8 +75,9 @@ def run(request: Request, emit: Emit, factories: Mapping[str, Factory] | None = 
             providers.close()
             journal.close(good=good)
     outputs = next((each.outputs for each in journal.current.values() if each.type == "pulumi:pulumi:Stack"), {})
-    emit(Summary(request.mode, good, dict(deployment.counts), time.monotonic() - started))
-    return Outcome(good, dict(deployment.counts), tuple(deployment.declared), outputs)
+    counts = {} if deployment.mistaken else dict(deployment.counts)
+    emit(Summary(request.mode, good, counts, time.monotonic() - started))
+    return Outcome(good, counts, tuple(deployment.declared), outputs, mistaken=deployment.mistaken)
 
 
 class _Run:
@@ -113,7 +112,7 @@ class _Run:
                 log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 log.write_text(error.details, encoding="utf-8")
                 message = f"{message}; the whole traceback is in {log}"
-            deployment.fail(message, where=error.where)
+            deployment.fail(message, where=error.where, mistake=error.mistake)
         if deployment.failed:
             return
         self._delete({

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,26 @@ class Resource:
         """URNs that must outlive this resource."""
         provider = self.provider.rpartition("::")[0]
         return {urn for urn in (self.parent, provider, self.deleted_with, *self.dependencies) if urn}
+
+    def points_at(self, urn: str) -> bool:
+        """Whether anything written down here names that resource."""
+        return urn in self.needs() or any(urn in urns for urns in self.property_dependencies.values())
+
+    def pointing(self, old: str, new: str) -> "Resource":
+        """The same, naming `new` wherever it named `old`."""
+
+        def now(urn: str) -> str:
+            return new if urn == old else urn
+
+        provider, _, resource_id = self.provider.rpartition("::")
+        return replace(
+            self, parent=now(self.parent), deleted_with=now(self.deleted_with),
+            provider=f"{now(provider)}::{resource_id}" if provider else self.provider,
+            dependencies=tuple(now(each) for each in self.dependencies),
+            property_dependencies={
+                name: tuple(now(each) for each in urns) for name, urns in self.property_dependencies.items()
+            },
+        )  # fmt: skip
 
 
 _FIELDS = {entry.name for entry in fields(Resource)}

@@ -1,6 +1,6 @@
 """Uniform resource names: how Pulumi tells resources apart, and which names a resource had before."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 STACK = "pulumi:pulumi:Stack"
@@ -38,35 +38,41 @@ def name_of(urn: str) -> str:
     return urn.split("::", 3)[3]
 
 
-def former(urn: str, parent: str, aliases: Sequence[str | AliasSpec], parent_aliases: Iterable[str]) -> list[str]:
-    """Every URN that the resource may be known by, the given aliases first, then those that its parent implies."""
+def former(urn: str, parent: str, aliases: Sequence[str | AliasSpec], known_as: Mapping[str, str]) -> list[str]:
+    """Every URN that the resource may be known by, the given aliases first, then those that its parent implies.
+
+    Args:
+        urn: its name now.
+        parent: URN of its parent, '' for none.
+        aliases: what the program says it was called.
+        known_as: URN to the URN under which the state of the last run has that resource, where the two differ.
+    """
     stack, project = urn.removeprefix("urn:pulumi:").split("::")[:2]
-    type_, name = type_of(urn), name_of(urn)
-    found: list[str] = []
-    specs = [alias if isinstance(alias, AliasSpec) else None for alias in aliases]
-    for alias, spec in zip(aliases, specs, strict=True):
-        if isinstance(alias, str):
-            found.append(alias)
-        elif spec is not None:
-            found.append(_spelled(spec, stack, project, parent, type_, name))
-    for above in parent_aliases:
-        found.append(_under(above, parent, stack, project, type_, name))
-        for alias, spec in zip(aliases, specs, strict=True):
-            if isinstance(alias, str):
-                found.append(_under(above, parent, stack, project, type_of(alias), name_of(alias)))
-            elif spec is not None and spec.parent is None:
-                found.append(_under(above, parent, stack, project, spec.type or type_, spec.name or name))
-    return [alias for index, alias in enumerate(found) if alias != urn and alias not in found[:index]]
+    given = [
+        alias if isinstance(alias, str) else _spelled(alias, urn, stack, project, parent, known_as)
+        for alias in aliases
+    ]  # fmt: skip
+    found = dict.fromkeys(given)
+    # Only one of the names that the parent might have had is the one it had: with all of them, aliases of
+    # resources below one another would multiply.
+    if above := known_as.get(parent):
+        found |= dict.fromkeys(_under(above, parent, stack, project, each) for each in (urn, *given))
+    found.pop(urn, None)
+    return list(found)
 
 
-def _spelled(spec: AliasSpec, stack: str, project: str, parent: str, type_: str, name: str) -> str:
-    above = parent if spec.parent is None else spec.parent
-    return make(spec.stack or stack, spec.project or project, above, spec.type or type_, spec.name or name)
+def _spelled(
+    spec: AliasSpec, urn: str, stack: str, project: str, parent: str, known_as: Mapping[str, str]
+) -> str:  # fmt: skip
+    above = parent if spec.parent is None else known_as.get(spec.parent, spec.parent)
+    return make(
+        spec.stack or stack, spec.project or project, above, spec.type or type_of(urn), spec.name or name_of(urn)
+    )
 
 
-def _under(above: str, parent: str, stack: str, project: str, type_: str, name: str) -> str:
+def _under(above: str, parent: str, stack: str, project: str, urn: str) -> str:
     """The URN below a former parent; a name that begins with the parent's name follows it."""
-    now, before = name_of(parent), name_of(above)
+    now, before, name = name_of(parent), name_of(above), name_of(urn)
     if name.startswith(now):
         name = before + name[len(now) :]
-    return make(stack, project, above, type_, name)
+    return make(stack, project, above, type_of(urn), name)

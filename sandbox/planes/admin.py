@@ -3,16 +3,18 @@
 import asyncio
 import hmac
 import os
-import re
 import signal
+from typing import Any
 
+from sandbox.arm.accept import need_name
 from sandbox.arm.errors import ArmError
+from sandbox.arm.ids import parse
+from sandbox.arm.settings import SETTINGS, fits
 from sandbox.faults import Faults
 from sandbox.gateway.hosts import Plane
 from sandbox.gateway.http import Request, Response, json_response
 from sandbox.mutate import mutate
-
-_PACE = re.compile(r"now|polls:\d+|seconds:\d+(\.\d+)?")
+from sandbox.store.db import Tx
 
 
 class Admin(Plane):
@@ -23,7 +25,7 @@ class Admin(Plane):
     faults: Faults
 
     async def handle(self, request: Request, names: dict[str, str]) -> Response:
-        """Health without a secret; faults, pace, changes behind the client's back and stop with it."""
+        """Health without a secret; faults, settings, changes behind the client's back and stop with it."""
         if request.path == "/health":
             return json_response({"status": "ready", "pid": os.getpid()})
         expected = f"Bearer {self.azure.home.secret.read_text(encoding='utf-8').strip()}"
@@ -43,19 +45,37 @@ class Admin(Plane):
             case "DELETE", "/faults":
                 await self.faults.clear()
                 return Response(204)
-            case "PUT", "/pace":
-                pace = str((await request.json() or {}).get("pace"))
-                if not _PACE.fullmatch(pace):
-                    raise ArmError(400, "BadPace", f"pace is '{pace}': want now, polls:N or seconds:N.")
-                await self.azure.store.write(
-                    lambda tx: tx.run("INSERT OR REPLACE INTO meta VALUES ('pace', ?)", (pace,))
-                )
+            case "PUT", path if path[1:] in SETTINGS:
+                await self._set(path[1:], await request.json() or {})
                 return Response(204)
             case "POST", "/mutate":
                 body = await request.json() or {}
                 await mutate(self.azure, body.get("id", ""), body.get("set", {}), delete=bool(body.get("delete")))
                 return Response(204)
+            case "POST", "/refused":
+                return json_response({"value": self._refused(await request.json() or {})})
             case "POST", "/stop":
                 asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
                 return Response(202)
         raise ArmError(404, "NotFound", f"{request.method} {request.path} is not served here.")
+
+    def _refused(self, body: dict[str, Any]) -> list[dict[str, str]]:
+        """Which of some resources could not be created because of their names, and why; for a preview."""
+        found = []
+        for each in body.get("resources", []):
+            try:
+                need_name(parse(each["id"]), each.get("body") or {}, self.azure)
+            except ArmError as error:
+                found.append({"id": each["id"], "code": error.code, "message": error.message})
+        return found
+
+    async def _set(self, name: str, body: dict[str, object]) -> None:
+        value = str(body.get(name))
+        if not fits(name, value):
+            raise ArmError(400, "BadSetting", f"{name} is '{value}': want {SETTINGS[name].says}.")
+
+        def write(tx: Tx) -> None:
+            tx.resources = True  # rights that were derived under the old value are derived anew
+            tx.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+        await self.azure.store.write(write)

@@ -31,7 +31,7 @@ class Gate:
         self._tokens = tokens
         self._revision = -1
         self._accounts: dict[str, Account] = {}
-        self._allowed: dict[tuple[str, str, str, bool], bool] = {}
+        self._allowed: set[tuple[str, str, str, bool]] = set()
 
     def account(self, name: str) -> Account:
         """The account of a host name.
@@ -74,7 +74,7 @@ class Gate:
             return self._bearer(header, target, operation)
         if header:
             raise _unauthorized("InvalidAuthenticationInfo", f"The scheme '{scheme}' is none of Bearer, SharedKey.")
-        if self._public(target, operation):
+        if self.public(target, operation):
             return ""
         raise _unauthorized("NoAuthenticationInformation", "Server failed to authenticate the request.")
 
@@ -93,12 +93,12 @@ class Gate:
         """Whether a principal's roles cover an operation."""
         self._refresh()
         asked = (object_id, operation.action, scope, operation.data)
-        found = self._allowed.get(asked)
-        if found is None:
+        if asked not in self._allowed:
             action = _SERVICE + operation.action
-            found = access.allowed(self.azure.reader, object_id, action, scope, data=operation.data)
-            self._allowed[asked] = found
-        return found
+            if not access.allowed(self.azure.reader, object_id, action, scope, data=operation.data):
+                return False  # not remembered: a role may begin to count without any write
+            self._allowed.add(asked)
+        return True
 
     def _refresh(self) -> None:
         if self._revision != self.azure.store.revision or len(self._allowed) > 4096:
@@ -115,7 +115,7 @@ class Gate:
             raise _mismatch(f"'{caller.object_id}' has no role with {_SERVICE}{operation.action} on '{target.scope}'")
         return caller.object_id
 
-    def _public(self, target: Target, operation: Operation) -> bool:
+    def public(self, target: Target, operation: Operation) -> bool:
         """Whether everybody may: reads of a container that is open, in an account that lets it be."""
         if not target.account.public or operation.action != "containers/blobs/read":
             return False

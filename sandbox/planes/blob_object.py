@@ -80,7 +80,7 @@ async def put_block(target: Target) -> Response:
     """Keep a block until a list names it."""
     block = _block_id(target.request.query.get("blockid", ""))
     if source := target.request.headers.get("x-ms-copy-source"):
-        found = _source(target, source, target.request.headers)
+        found = _source(target, source, alone=True)
         part = read_range({"range": target.request.headers.get("x-ms-source-range", "")}, found.size) or (0, found.size)
         body = await target.blobs.bodies.keep(_stream(target.blobs.read(found, *part)))
     else:
@@ -151,7 +151,8 @@ async def _describe(target: Target, change: Callable[[dict[str, str]], dict[str,
 
 async def _copy(target: Target, url: str, *, as_put: bool) -> Response:
     """The content of another blob of the sandbox; the copy is there when the request is answered."""
-    source = _source(target, url, target.request.headers)
+    alone = as_put or target.request.headers.get("x-ms-requires-sync", "").lower() == "true"
+    source = _source(target, url, alone=alone)
     check_source(target.request.headers, source)
     own = _metadata(target.request.headers)
     headers = {k: v for k, v in source.headers.items() if not (own and k.startswith(blob_xml.META))} | own
@@ -171,8 +172,13 @@ async def _copy(target: Target, url: str, *, as_put: bool) -> Response:
     return _written(blob, 201 if as_put else 202, shown)
 
 
-def _source(target: Target, url: str, headers: Mapping[str, str]) -> Blob:
+def _source(target: Target, url: str, *, alone: bool) -> Blob:
     """The blob that a copy reads, once the caller has shown that it may.
+
+    Args:
+        target: what is written.
+        url: the source.
+        alone: the request's own identity does not count, as for all that copies while the request waits.
 
     Raises:
         ArmError: 400 for a source outside the sandbox, 401 or 403 without the right, 404 when it is not there.
@@ -184,13 +190,21 @@ def _source(target: Target, url: str, headers: Mapping[str, str]) -> Blob:
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     account = target.gate.account(name)
     source = Target(target.gate, account, target.request, unquote(parts.path), query)
-    read = OPERATIONS["GET", ""]
-    if "sig" in query or "x-ms-copy-source-authorization" in headers:
-        target.gate.admit_source(query, headers.get("x-ms-copy-source-authorization", ""), source, read)
-    elif not (account.name == target.account.name and _may_read(target, source, read)):
-        raise ArmError(
-            403, "CannotVerifyCopySource", f"The caller may not read the source '{source.container}/{source.blob}'."
-        )
+    read, where = OPERATIONS["GET", ""], f"'{source.container}/{source.blob}'"
+    given = target.request.headers.get("x-ms-copy-source-authorization", "")
+    if "sig" in query or given:
+        try:
+            target.gate.admit_source(query, given, source, read)
+        except ArmError as error:
+            raise ArmError(error.status, "CannotVerifyCopySource", f"The source {where}: {error.message}") from error
+    elif not target.gate.public(source, read):
+        if alone:
+            raise ArmError(
+                401, "CannotVerifyCopySource",
+                f"The source {where} is not public: sign its address, or send x-ms-copy-source-authorization.",
+            )  # fmt: skip
+        if account.name != target.account.name or not _may_read(target, source, read):
+            raise ArmError(403, "CannotVerifyCopySource", f"The caller may not read the source {where}.")
     return target.blobs.need(account.name, source.container, source.blob)
 
 

@@ -7,16 +7,19 @@ import json
 import re
 from typing import Any
 
+from sandbox.arm import access
 from sandbox.arm.errors import ArmError
 from sandbox.arm.resource import Resource
+from sandbox.arm.verbs import Verbs
 from sandbox.constants import TENANT_ID
 from sandbox.gateway.http import Request, Response, json_response
 from sandbox.planes.azureml import Service
 from sandbox.planes.resource_manager import ResourceManager
-from sandbox.types.ml import upload
-from sandbox.types.ml.asset import UNIQUE_REGISTRY
+from sandbox.types.ml import sharing, upload
+from sandbox.types.ml.asset import READ, UNIQUE_REGISTRY, WRITE
 from sandbox.types.ml.registry import storage_of
 
+_IMPORT = re.compile(r"(?i)(/subscriptions/.+/registries/[^/]+)/import")
 _REFERENCE = re.compile(r"(?i)(/subscriptions/.+/registries/[^/]+)/(tempdatarefs|datarefs)/[^/]+/versions/[^/]+")
 
 
@@ -47,6 +50,8 @@ class FrontEnd(Service):
         request.path = path.removeprefix("/managementfrontend")
         if found := _REFERENCE.fullmatch(request.path):
             return await self._reference(request, found)
+        if request.method == "POST" and (found := _IMPORT.fullmatch(request.path)):
+            return await self._import(request, found[1])
         response = await ResourceManager(self.azure, self.tokens, self.operations).handle(request, {})
         if isinstance(response.body, bytes) and response.body:
             response.body = json.dumps(_renamed(json.loads(response.body))).encode()
@@ -54,15 +59,27 @@ class FrontEnd(Service):
 
     async def _reference(self, request: Request, found: re.Match[str]) -> Response:
         """A link to write an asset's files with before it exists, or to read them with afterwards."""
-        self.caller(request)
+        writing = found[2].lower() == "tempdatarefs"
+        access.require(self.azure.reader, self.caller(request), WRITE if writing else READ, found[1])
         registry = self.azure.need(found[1])
         account = storage_of(registry, self.azure)
-        if found[2].lower() == "tempdatarefs":
+        if writing:
             return json_response(await upload.start(account, registry, self.azure))
         asked = await request.json() or {}
         container = str(asked.get("blobUri", "")).partition(".blob.core.windows.net/")[2].split("/")[0]
-        answer = upload.link(account, container, registry, self.azure)
-        return json_response({"blobReferenceForConsumption": answer["blobReferenceForConsumption"]})
+        return json_response({"blobReferenceForConsumption": upload.link(account, container, registry, self.azure)})
+
+    async def _import(self, request: Request, where: str) -> Response:
+        """An asset of a workspace as one of the registry's own, for who may read there and write here."""
+        caller = self.caller(request)
+        access.require(self.azure.reader, caller, WRITE, where)
+        registry = self.azure.need(where)
+        wanted = sharing.read(await request.json() or {}, registry, self.azure)
+        action = self.azure.registry.need(wanted.source).operation("read")
+        access.require(self.azure.reader, caller, action, wanted.source.text)
+        body = await sharing.bring(wanted, registry, self.azure)
+        await Verbs(self.azure, self.operations).put(wanted.target, body, caller.object_id)
+        return Response(200)
 
 
 def _place(registry: Resource) -> dict[str, Any]:

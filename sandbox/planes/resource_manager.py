@@ -98,7 +98,7 @@ class ResourceManager(Plane):
             found = _filtered(found, request.query.get("$filter", ""))
         else:
             kind = self.azure.registry.need_type(arm_type)
-            access.require(self.azure.reader, caller, f"{kind.arm_type}/read", scope or "/")
+            access.require(self.azure.reader, caller, kind.operation("read"), scope or "/")
             found = kind.listed(scope, request.query, self.azure)
         verbs = Verbs(self.azure, self.operations)
         return json_response(_page(request, [verbs.show(each, self.azure) for each in found]))
@@ -124,7 +124,7 @@ class ResourceManager(Plane):
 
     def _require(self, caller: Caller, where: ResourceId, verb: str) -> None:
         kind = self.azure.registry.get(where.type)
-        access.require(self.azure.reader, caller, f"{kind.arm_type if kind else where.type}/{verb}", where.text)
+        access.require(self.azure.reader, caller, kind.operation(verb) if kind else f"{where.type}/{verb}", where.text)
 
     def _async_headers(
         self, request: Request, where: ResourceId, operation: str, *, result: bool = False

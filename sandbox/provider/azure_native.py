@@ -9,16 +9,30 @@ from collections.abc import Callable, Mapping
 
 from sandbox.arm.schema import ResourceType, Schema, UnknownTypeError
 from sandbox.constants import CLIENT_ID, OBJECT_ID, SUBSCRIPTION_ID, TENANT_ID
-from sandbox.provider import rules
-from sandbox.provider.base import Change, Checked, Diff, Kind, Made, Naming, ProviderError
+from sandbox.provider import held, rules
+from sandbox.provider.base import Change, Checked, Diff, Kind, Made, Naming, OfflineError, ProviderError
 from sandbox.provider.client import Client, Credential, provisioning_state
 from sandbox.provider.diffing import compare
 from sandbox.provider.functions import call
 from sandbox.values import UNKNOWN, Json, Props, has_unknown, plain
 
+_GROUP = "azure-native:resources:ResourceGroup"
 _RESOURCE_GROUPS = "2024-03-01"
 _FAILED = frozenset({"failed", "canceled"})
-_STABLE = ("name", "location", "type")
+_WHERE = (("subscriptionId", SUBSCRIPTION_ID, "ARM_SUBSCRIPTION_ID"), ("tenantId", TENANT_ID, "ARM_TENANT_ID"))
+_ELSEWHERE = (
+    "the provider is for '{}', this sandbox is '{}'; nothing was asked of either. Take it from {}, which the sandbox "
+    "sets, where that is set"
+)
+_NO_CREDENTIALS = (
+    "no credentials: ARM_CLIENT_ID, ARM_CLIENT_SECRET, ARM_TENANT_ID and ARM_SUBSCRIPTION_ID are needed; "
+    'for the sandbox: eval "$(.venv/bin/python -m sandbox env)"'
+)
+
+# All that the published provider vouches for in a preview of an update; a program that needs more there shows
+# replacements, or fails, on Azure.
+_STABLE = ("name", "location")
+_NONE_HELD = held.of_state(None)
 
 
 class AzureNative:
@@ -28,17 +42,29 @@ class AzureNative:
         schema: property types.
         config: ``azure-native:`` configuration, of the stack or of an explicit provider.
         client: calls ARM; None works offline, which is enough for a preview without credentials.
+        find_held: looks up what was deleted and still has its name.
     """
 
-    def __init__(self, schema: Schema, config: Mapping[str, object], client: Client | None) -> None:
+    def __init__(
+        self, schema: Schema, config: Mapping[str, object], client: Client | None, find_held: held.Find = _NONE_HELD
+    ) -> None:
         self._schema = schema
         self._config = config
         self._client = client
+        self._find_held = find_held
         self._subscription = client.credential.subscription if client else str(
             config.get("subscriptionId") or SUBSCRIPTION_ID
         )  # fmt: skip
         self._locations: dict[str, str] = {}
         self._guard = threading.Lock()
+
+    def check_config(self, config: Props) -> tuple[tuple[str, str], ...]:
+        """The only subscription and tenant there are here are the sandbox's."""
+        given = [(name, plain(config.get(name)), ours, variable) for name, ours, variable in _WHERE]
+        return tuple(
+            (name, _ELSEWHERE.format(value, ours, variable)) for name, value, ours, variable in given
+            if value is not None and not has_unknown(value) and str(value).lower() != ours
+        )  # fmt: skip
 
     def check(self, urn: str, old: Props | None, new: Props, naming: Naming) -> Checked:
         """Fill in name and location, then check against the package's types."""
@@ -73,13 +99,16 @@ class AzureNative:
         for path in (path for path, change in changes.items() if change.kind is Kind.ADD and change.replace):
             if plain(outputs.get(path)) == plain(new.get(path)) and not has_unknown(new.get(path)):
                 changes[path] = Change(Kind.ADD)  # spelled out what was so already
-        first = any(change.replace for change in changes.values()) and not old.get(rules.RANDOMLY_NAMED)
-        return Diff(changes, first)
+        replaced = tuple(path for path, change in changes.items() if change.replace)
+        if replaced and (why := held.kept_by_replacing(kind, old, new, plain(outputs.get("properties", outputs)))):
+            raise ProviderError(f"{', '.join(replaced)}: {why}")
+        return Diff(changes, bool(replaced) and not old.get(rules.RANDOMLY_NAMED))
 
     def claim(self, urn: str, inputs: Props) -> str:
         """The resource id; refused when something is there already, since PUT would overwrite it."""
         kind = self._schema.resource(_type_of(urn))
         path = self._path(urn, inputs)
+        self._refuse_held(kind, inputs)
         if rules.singleton(kind):
             return path  # Azure makes it along with its parent: to create it is to set it
         if self._online(urn).get(path, kind.version) is not None:
@@ -92,11 +121,14 @@ class AzureNative:
     def create(self, urn: str, inputs: Props, *, preview: bool, timeout: float) -> Made:
         """PUT, wait, and read back."""
         if preview:
-            return Made("", self._previewed(urn, inputs, {}))
+            self._refuse_held(self._schema.resource(_type_of(urn)), inputs)
+            return Made("", self._previewed(urn, inputs))
         return self._put(urn, self._path(urn, inputs), inputs, timeout)
 
     def read(self, urn: str, resource_id: str, inputs: Props | None, outputs: Props) -> Made | None:
         """The resource with its drift carried into the inputs."""
+        if self._client is None:
+            raise OfflineError(_NO_CREDENTIALS)
         token = _type_of(urn)
         kind = self._schema.resource(token)
         body = self._online(urn).settled(resource_id, kind.version)
@@ -111,7 +143,8 @@ class AzureNative:
     ) -> Made:
         """PUT the whole resource again."""
         if preview:
-            return Made(resource_id, self._previewed(urn, new, outputs))
+            stable = {name: outputs[name] for name in _STABLE if name in outputs}
+            return Made(resource_id, {**self._previewed(urn, new), **stable})
         return self._put(urn, resource_id, new, timeout)
 
     def delete(self, urn: str, resource_id: str, inputs: Props, outputs: Props, *, timeout: float) -> None:
@@ -162,11 +195,19 @@ class AzureNative:
             return None
         return Made(str(body.get("id") or path), self._schema.from_arm(token, body), None, _problems(body))
 
-    def _previewed(self, urn: str, inputs: Props, outputs: Props) -> Props:
-        """Inputs are known, what Azure computes is not; what an update cannot change stays."""
+    def _refuse_held(self, kind: ResourceType, inputs: Props) -> None:
+        name = plain(inputs.get(kind.name_input or ""))
+        if isinstance(name, str) and not has_unknown(name) and (why := held.taken(kind, name, inputs, self._find_held)):
+            raise ProviderError(why)
+
+    def _previewed(self, urn: str, inputs: Props) -> Props:
+        """Inputs are known, what Azure computes is not."""
         kind = self._schema.resource(_type_of(urn))
         shown = self._schema.foreseen(kind.token, inputs)
-        shown |= {name: outputs[name] for name in _STABLE if name in outputs}
+        if kind.token == _GROUP:  # all else asks for it by this name
+            shown["name"] = inputs.get("resourceGroupName", UNKNOWN)
+            with self._guard:
+                self._locations[str(plain(shown["name"]))] = plain(inputs.get("location"))
         if "azureApiVersion" in shown:
             shown["azureApiVersion"] = kind.version
         return shown
@@ -180,10 +221,7 @@ class AzureNative:
 
     def _online(self, urn: str) -> Client:
         if self._client is None:
-            raise ProviderError(
-                "no credentials: ARM_CLIENT_ID, ARM_CLIENT_SECRET, ARM_TENANT_ID and ARM_SUBSCRIPTION_ID are needed; "
-                'for the sandbox: eval "$(.venv/bin/python -m sandbox env)"'
-            )
+            raise OfflineError(_NO_CREDENTIALS)
         return self._client
 
     def _name(self, urn: str, name: str, old: Props, inputs: Props, naming: Naming) -> None:
@@ -263,11 +301,13 @@ def _merged(value: Json, before: Json, now: Json) -> Json:
     return now
 
 
-def factory(schema: Schema, *, offline: bool) -> Callable[[Mapping[str, object]], AzureNative]:
+def factory(
+    schema: Schema, *, offline: bool, find_held: held.Find = _NONE_HELD
+) -> Callable[[Mapping[str, object]], AzureNative]:
     """Makes providers from configurations; `offline` for a preview that must need no credentials."""
 
     def make(config: Mapping[str, object]) -> AzureNative:
         credential = None if offline else Credential.find(config)
-        return AzureNative(schema, config, Client(credential) if credential else None)
+        return AzureNative(schema, config, Client(credential) if credential else None, find_held)
 
     return make

@@ -26,6 +26,10 @@ class ProviderError(Exception):
         self.uncertain = uncertain
 
 
+class OfflineError(ProviderError):
+    """It takes asking the service, and this provider has nothing to ask it with: a preview does without."""
+
+
 class Kind(Enum):
     """How one property changes."""
 
@@ -111,6 +115,9 @@ class Naming:
 
 class Provider(Protocol):
     """Resources of one package. Calls may come from several threads at once."""
+
+    def check_config(self, config: Props) -> tuple[tuple[str, str], ...]:
+        """Property and reason of everything that is wrong with an explicit provider's configuration."""
 
     def check(self, urn: str, old: Props | None, new: Props, naming: Naming) -> Checked:
         """Fill in and check inputs; `old` are the inputs of the resource as it stands."""

@@ -100,9 +100,9 @@ class Client:
         self._finish(answer, path, timeout)
         return self.settled(path, api_version, timeout) or answer.body
 
-    def delete(self, path: str, api_version: str, timeout: float = 0) -> None:
-        """Delete, and wait until that is done; what is not there is done."""
-        answer = self.send("DELETE", path, api_version)
+    def delete(self, path: str, api_version: str, timeout: float = 0, *, force: str = "") -> None:
+        """Delete, and wait until that is done; what is not there is done. `force` is one more query parameter."""
+        answer = self.send("DELETE", path, f"{api_version}&{force}" if force else api_version)
         if answer.status == 404:
             return
         _raise_for(answer, "DELETE", path)

@@ -10,11 +10,13 @@ from typing import Any
 
 import dill  # type: ignore[import-untyped]
 from pulumi.dynamic import Config, ConfigureRequest, ResourceProvider
+from pulumi.output import UNKNOWN as NOT_KNOWN
+from pulumi.output import Unknown
 from pulumi.runtime._serialization import _deserialize
 
 from sandbox.provider.base import Change, Checked, Diff, Kind, Made, Naming, ProviderError
 from sandbox.provider.diffing import compare
-from sandbox.values import UNKNOWN, Props, has_unknown, plain
+from sandbox.values import UNKNOWN, Json, Props, is_unknown, plain
 
 _PROVIDER = "__provider"
 
@@ -32,20 +34,20 @@ class Dynamic:
         self._known: dict[str, ResourceProvider] = {}
         self._guard = threading.Lock()
 
+    def check_config(self, config: Props) -> tuple[tuple[str, str], ...]:
+        """There is no explicit provider of dynamic resources."""
+        return ()
+
     def check(self, urn: str, old: Props | None, new: Props, naming: Naming) -> Checked:
-        """Ask the program's provider, once its inputs are known."""
-        if has_unknown(new):
-            return Checked(new)
-        answer = self._ask(urn, "check", new, plain(old or {}), plain(new))
+        """Ask the program's provider; what is not known yet it is given as ``pulumi.output.Unknown``."""
+        answer = self._ask(urn, "check", new, _python(old or {}), _python(new))
         failures = tuple((failure.property, failure.reason) for failure in answer.failures or ())
-        return Checked({**answer.inputs, _PROVIDER: new[_PROVIDER]}, failures)
+        return Checked({**_json(answer.inputs), _PROVIDER: new[_PROVIDER]}, failures)
 
     def diff(self, urn: str, resource_id: str, old: Props, outputs: Props, new: Props) -> Diff:
         """Ask the program's provider; its code is compared too, as Pulumi does."""
         changes = compare(old, new)
-        if has_unknown(new):
-            return Diff(changes)
-        answer = self._ask(urn, "diff", new, resource_id, plain(outputs), plain(new))
+        answer = self._ask(urn, "diff", new, resource_id, _python(outputs), _python(new))
         if answer.changes is False:
             return Diff()
         for path in answer.replaces or ():
@@ -110,3 +112,21 @@ class Dynamic:
                 provider.configure(ConfigureRequest(config=self._config))
                 self._known[pickled] = provider
             return self._known[pickled]
+
+
+def _python(value: Json) -> Any:
+    """A value as the SDK hands it to a dynamic provider."""
+    value = plain(value)
+    if is_unknown(value):
+        return NOT_KNOWN
+    if isinstance(value, dict):
+        return {key: _python(item) for key, item in value.items()}
+    return [_python(item) for item in value] if isinstance(value, list) else value
+
+
+def _json(value: Any) -> Json:
+    if isinstance(value, Unknown):
+        return UNKNOWN
+    if isinstance(value, dict):
+        return {key: _json(item) for key, item in value.items()}
+    return [_json(item) for item in value] if isinstance(value, list | tuple) else value

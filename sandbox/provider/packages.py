@@ -6,6 +6,7 @@ from sandbox.arm.schema import Schema
 from sandbox.home import Home
 from sandbox.provider.azure_native import factory
 from sandbox.provider.base import Provider
+from sandbox.provider.held import of_state
 
 
 def factories(
@@ -18,4 +19,5 @@ def factories(
 
         return Dynamic(project, dict(config))
 
-    return {"azure-native": factory(Schema(home.cache), offline=offline), "pulumi-python": dynamic}
+    azure = factory(Schema(home.cache), offline=offline, find_held=of_state(home.database))
+    return {"azure-native": azure, "pulumi-python": dynamic}

@@ -1,9 +1,10 @@
 """The provider as a plugin of the Pulumi CLI: ``pulumi-resource-azure-native ENGINE`` prints its port and serves.
 
-Started by the CLI from a private PULUMI_HOME that :func:`install` prepares; it ends when the CLI does.
+Started by the CLI from a private PULUMI_HOME that :func:`install` prepares; it ends when the CLI says so or is gone.
 """
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -21,7 +22,10 @@ from sandbox.atomic import write_private
 from sandbox.home import Home
 from sandbox.provider.azure_native import factory
 from sandbox.provider.base import Change, Kind, Made, Naming, Provider, ProviderError
+from sandbox.provider.diffing import parse
+from sandbox.provider.held import of_state
 from sandbox.provider.wire import from_struct, to_struct
+from sandbox.values import plain
 
 VERSION = "3.29.0"
 _THREADS = 64
@@ -57,8 +61,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return pb.GetSchemaResponse(schema="{}")
 
     def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Every configuration will do."""
-        return pb.CheckResponse(inputs=request.news)
+        """A provider for another subscription is refused."""
+        wrong = self._provider.check_config(from_struct(request.news))
+        failures = [pb.CheckFailure(property=path, reason=reason) for path, reason in wrong]
+        return pb.CheckResponse(inputs=request.news, failures=failures)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         """A changed configuration replaces nothing."""
@@ -66,7 +72,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         """The stack's, or an explicit provider's, configuration."""
-        self._provider = self._make(from_struct(request.args))
+        self._provider = self._make(plain(from_struct(request.args)))
         return pb.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -85,8 +91,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         changes: Mapping[str, Change] = diff.changes
         return pb.DiffResponse(
             changes=pb.DiffResponse.DIFF_SOME if changes else pb.DiffResponse.DIFF_NONE,
-            diffs=list(changes), replaces=list(diff.replaces), deleteBeforeReplace=diff.delete_before_replace,
-            hasDetailedDiff=True,
+            diffs=sorted({str(parse(path)[0]) for path in changes}), replaces=list(diff.replaces),
+            deleteBeforeReplace=diff.delete_before_replace, hasDetailedDiff=True,
             detailedDiff={
                 path: pb.PropertyDiff(kind=_KINDS[change.kind, change.replace], inputDiff=True)
                 for path, change in changes.items()
@@ -176,19 +182,20 @@ def _naming(request: Any) -> Naming:
 
 
 def serve(home: Home) -> None:
-    """Serve until the process that started this one is gone."""
+    """Serve until interrupted, as the CLI does at its end, or until the process that started this one is gone."""
     parent = os.getppid()
+    over = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: over.set())
     server = grpc.server(ThreadPoolExecutor(_THREADS), options=[("grpc.max_receive_message_length", -1)])
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(
-        Servicer(factory(Schema(home.cache), offline=False)), server
+        Servicer(factory(Schema(home.cache), offline=False, find_held=of_state(home.database))), server
     )
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    never = threading.Event()
-    while os.getppid() == parent:
-        never.wait(_WATCH_SECONDS)
+    while os.getppid() == parent and not over.wait(_WATCH_SECONDS):
+        pass
     server.stop(0)
 
 
@@ -205,13 +212,19 @@ def install(home: Home) -> dict[str, str]:
     write_private(script, text.encode())
     script.chmod(0o700)
     (root / "state").mkdir(mode=0o700, exist_ok=True)
-    passphrase = root / "passphrase"
+    passphrase = Path(variables(home)["PULUMI_CONFIG_PASSPHRASE_FILE"])
     if not passphrase.exists():
         write_private(passphrase, os.urandom(24).hex().encode(), replace=False)
+    return variables(home)
+
+
+def variables(home: Home) -> dict[str, str]:
+    """The variables that :func:`install` prepares for."""
+    root = home.root / "pulumi"
     return {
         "PULUMI_HOME": str(root),
         "PULUMI_BACKEND_URL": f"file://{root / 'state'}",
-        "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(root / "passphrase"),
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }

@@ -5,19 +5,21 @@ nothing but the standard library and starts in about 20 ms. ``FOLDER/spec.json``
 the command's own.
 
 What it leaves in the folder, each file whole or not at all:
-    process.json: {"pid", "start", "port"} just before the command is started.
+    process.json: {"pid", "word", "port"} just before the command is started.
     exit.json: {"code", "reason"} when the command has ended; code is negative for a signal.
 """
 
 import ctypes
 import json
 import os
+import select
 import signal
 import socket
 import sys
 import time
 from pathlib import Path
 
+WORD = "SANDBOX_KEEPER"  # in the keeper's environment and in no other: with its number, an identity
 _PR_SET_PDEATHSIG = 1
 _LISTEN_FD = 3  # where a server that is handed its socket looks for it (systemd's convention)
 _BACKLOG = 512
@@ -27,15 +29,15 @@ _SIGNALS = {signal.SIGCHLD, signal.SIGTERM}
 def main(folder: Path) -> None:
     """Keep the command of a folder."""
     spec = json.loads((folder / "spec.json").read_bytes())
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    word, woken = os.environ.pop(WORD, ""), _woken()
     listener = _listen() if spec["listen"] else None
     port = listener.getsockname()[1] if listener else 0
     # Before the command: one that may have begun is never begun again.
-    write(folder / "process.json", {"pid": os.getpid(), "start": start_of(os.getpid()), "port": port})
+    write(folder / "process.json", {"pid": os.getpid(), "word": word, "port": port})
     child = _spawn(spec["argv"], spec["cwd"], listener)
     if listener:
         listener.close()  # the server alone holds it: nobody is left waiting at a dead one
-    status, reason = _wait(child, spec["timeout"], spec["grace"])
+    status, reason = _wait(child, woken, spec["timeout"], spec["grace"])
     _signal(child, signal.SIGKILL)  # what the command left in its process group goes with it
     write(folder / "exit.json", {"code": os.waitstatus_to_exitcode(status), "reason": reason})
 
@@ -50,11 +52,16 @@ def write(path: Path, content: object) -> None:
     part.replace(path)
 
 
-def start_of(pid: int) -> str:
-    """When a process started, in ticks since this boot: with its number, an identity that is never given twice."""
-    ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    return f"{boot}:{ticks}"
+def _woken() -> int:
+    """A descriptor that tells each signal by its number. They are held back until the command is there to get them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    for number in _SIGNALS:
+        signal.signal(number, lambda _number, _frame: None)
+    return reading
 
 
 def _listen() -> socket.socket:
@@ -68,11 +75,13 @@ def _listen() -> socket.socket:
 def _spawn(argv: list[str], cwd: str, listener: socket.socket | None) -> int:
     keeper = os.getpid()
     if child := os.fork():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         return child
     try:
         os.setpgid(0, 0)
-        # A keeper that is killed takes the command with it: nobody else would know how that ends.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        # A keeper that is killed takes the command with it: nobody else would know how that ends. Only Linux has this.
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != keeper:
             os._exit(1)
         if listener:
@@ -82,6 +91,8 @@ def _spawn(argv: list[str], cwd: str, listener: socket.socket | None) -> int:
                 os.dup2(listener.fileno(), _LISTEN_FD)
             os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
         os.chdir(cwd)
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         os.execvpe(argv[0], argv, os.environ)  # noqa: S606 - no shell, and in the place of this process
     except BaseException as error:  # noqa: BLE001 - the child must never return into the parent's code
@@ -89,7 +100,7 @@ def _spawn(argv: list[str], cwd: str, listener: socket.socket | None) -> int:
     os._exit(127)
 
 
-def _wait(child: int, timeout: float | None, grace: float) -> tuple[int, str]:
+def _wait(child: int, woken: int, timeout: float | None, grace: float) -> tuple[int, str]:
     """Wait for the end; a SIGTERM or the time limit asks the command to end, and forces it after `grace` seconds."""
     reason, deadline = "", None if timeout is None else time.monotonic() + timeout
     while True:
@@ -102,8 +113,8 @@ def _wait(child: int, timeout: float | None, grace: float) -> tuple[int, str]:
             deadline = None if reason else time.monotonic() + grace
             reason = reason or "timeout"
             continue
-        info = signal.sigwaitinfo(_SIGNALS) if left is None else signal.sigtimedwait(_SIGNALS, left)
-        if info is not None and info.si_signo == signal.SIGTERM and not reason:
+        ready, _, _ = select.select([woken], [], [], left)
+        if ready and signal.SIGTERM in os.read(woken, 4096) and not reason:
             _signal(child, signal.SIGTERM)
             reason, deadline = "stopped", time.monotonic() + grace
 

@@ -82,6 +82,28 @@ async def store(blobs: Blobs, source: Path, place: Place) -> int:
     return len(files)
 
 
+async def copy(blobs: Blobs, source: Place, target: Place) -> int:
+    """Copy a file, or all files below a place, within blob storage; returns how many.
+
+    Raises:
+        PlaceError: there is nothing.
+    """
+    if blobs.container(source.account, source.container) is None:
+        raise PlaceError(f"{source.uri}: the container does not exist")
+    one = blobs.head(source.account, source.container, source.path) if source.path else None
+    prefix = "" if one or not source.path else f"{source.path}/"
+    found = [one] if one else list(blobs.walk(source.account, source.container, prefix))
+    if not found:
+        raise PlaceError(f"{source.uri}: no file is there")
+    for start in range(0, len(found), _TOGETHER):
+        names = [target.path if one else target.below(each.name[len(prefix) :]).path for each in found]
+        part = zip(found[start : start + _TOGETHER], names[start:], strict=False)
+        await asyncio.gather(
+            *(blobs.copy(each, target.account, target.container, name, each.headers) for each, name in part)
+        )
+    return len(found)
+
+
 def exists(blobs: Blobs, place: Place) -> bool:
     """Whether a place holds anything."""
     if blobs.container(place.account, place.container) is None:

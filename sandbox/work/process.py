@@ -6,25 +6,28 @@ that safe:
 
 - The folder is in the environment of the keeper and of all that it starts, so a process is found even if the gateway
   died before it could write down its number.
-- A process is known by number and start time, and signalled through a descriptor: a number that the system has given
+- A keeper is known by its number and by a word that only its own environment holds: a number that the system has given
   to somebody else is never killed.
 - The keeper, not the gateway, writes down how the command ended.
-
-Linux only: it reads /proc.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
+import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from sandbox.work import keeper
 
@@ -84,20 +87,16 @@ class Process:
         await asyncio.to_thread(clear, self.folder)
 
     def _watch(self) -> None:
-        try:
-            descriptor = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            self._ended.set()
-            return
+        """Wait for its end in a thread: a keeper that was adopted is nobody's child here, and sends no signal."""
         loop = asyncio.get_running_loop()
 
-        def gone() -> None:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
-            _reap(self.pid)
-            self._ended.set()
+        def wait() -> None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                psutil.Process(self.pid).wait()
+            with contextlib.suppress(RuntimeError):  # the loop ended before it
+                loop.call_soon_threadsafe(self._ended.set)
 
-        loop.add_reader(descriptor, gone)
+        threading.Thread(target=wait, name=f"end of {self.pid}", daemon=True).start()
 
 
 async def start(
@@ -119,7 +118,7 @@ async def start(
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper.__file__, str(folder)],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
-            env={**environment, MARK: str(folder)},
+            env={**environment, MARK: str(folder), keeper.WORD: secrets.token_hex(16)},
         )  # fmt: skip
     started = Process(folder, child.pid)
     child.returncode = 0  # its end is watched here: Popen must not warn about it, nor wait for it
@@ -131,7 +130,7 @@ async def start(
 def adopt(folder: Path) -> Process | None:
     """The process that an earlier gateway started in a folder, if it still runs."""
     record = _read(folder / "process.json")
-    if record is None or ended(folder) or not _is(record["pid"], record["start"]):
+    if record is None or ended(folder) or not _is(record["pid"], record["word"]):
         return None
     return Process(folder, record["pid"], record["port"])
 
@@ -182,50 +181,36 @@ def _read(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def _is(pid: int, begun: str) -> bool:
-    try:
-        return keeper.start_of(pid) == begun and not _is_zombie(pid)
-    except (OSError, IndexError):
-        return False
-
-
-def _is_zombie(pid: int) -> bool:
-    """Whether it has ended and only its parent does not want to know."""
-    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+def _is(pid: int, word: str) -> bool:
+    return _environment(pid).get(keeper.WORD) == word
 
 
 def _marked(root: str) -> Iterator[tuple[int, str]]:
     """Every living process whose environment says that it was started in or below a folder."""
-    needle = f"{MARK}={root}".encode()
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        for variable in _environment(int(entry.name)):
-            if variable.startswith(needle) and variable[len(needle) :][:1] in (b"", b"/"):
-                yield int(entry.name), variable.partition(b"=")[2].decode()
+    for pid in psutil.pids():
+        mark = _environment(pid).get(MARK, "")
+        if (mark == root or mark.startswith(f"{root}/")) and pid != os.getpid():
+            yield pid, mark
 
 
-def _environment(pid: int) -> list[bytes]:
+def _environment(pid: int) -> dict[str, str]:
+    """What a process was started with; nothing of one that has ended or is not ours."""
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return []  # it ended meanwhile, or is not ours
+        found: dict[str, str] = psutil.Process(pid).environ()
+    except (psutil.Error, OSError):
+        return {}
+    return found
 
 
 def _send(folder: Path, pid: int, number: signal.Signals) -> bool:
-    """Signal a process if it is one of the folder's; the descriptor keeps its number from being given away."""
+    """Signal a process if it is one of the folder's; psutil sends nothing to a number that was given away meanwhile."""
     try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return False
-    try:
-        if f"{MARK}={folder}".encode() not in _environment(pid):
+        process = psutil.Process(pid)
+        if process.environ().get(MARK) != str(folder):
             return False
-        signal.pidfd_send_signal(descriptor, number)
-    except ProcessLookupError:
+        process.send_signal(number)
+    except (psutil.Error, OSError):
         return False
-    finally:
-        os.close(descriptor)
     return True
 
 

@@ -1,10 +1,12 @@
 """Which local Python stands in for an environment.
 
 The sandbox builds no image. It looks among the virtual environments on this machine for one whose installed
-distributions satisfy every pin of the environment's conda file. An environment with no conda file says nothing about
-what it holds: the first runtime that can do the work stands in for it.
+distributions satisfy every pin of the environment's conda file; another minor version of Python may stand in. An
+environment with no conda file says nothing about what it holds: the first runtime that can do the work stands in for
+it.
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +18,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+# A requirement's hashes, each perhaps on a line of its own that the one before it announces.
+_HASH = re.compile(r"\s*\\?\s*--hash[= ]\S+|\\\s*$")
+# conda's way to ask for a version, and for a build of it.
+_CONDA = re.compile(r"^\s*([A-Za-z0-9_.-]+?)\s*=\s*([^=<>!~\s]+)(?:=.*)?$")
 _REPAIR = "pin what `make` installs (requirements*.lock), or run `make` to bring the environments up to date"
 
 
@@ -31,7 +37,7 @@ class Runtime:
 
     @property
     def name(self) -> str:
-        """Its folder's name, such as ``.venv-serving``."""
+        """Its folder's name, such as ``.venv-models``."""
         return self.folder.name
 
     @property
@@ -88,13 +94,14 @@ class Runtimes:
         found = (folder.resolve() for folder in folders if (folder / "pyvenv.cfg").exists())
         self.all = [Runtime(folder) for folder in dict.fromkeys(found)]
 
-    def choose(self, environment: str, conda: str | None, needs: str = "") -> Choice:
+    def choose(self, environment: str, conda: str | None, needs: str = "", added: tuple[str, ...] = ()) -> Choice:
         """The runtime for an environment.
 
         Args:
             environment: its name, for messages.
             conda: text of its conda file, if it has one.
-            needs: a distribution that the work needs beside the pins.
+            needs: a distribution that the work needs, and that the conda file must have.
+            added: distributions that are asked for beside the pins.
 
         Raises:
             RuntimeMissingError: none satisfies it.
@@ -106,10 +113,14 @@ class Runtimes:
             return Choice(able[0], f"{environment} has no conda file: {able[0].name} stands in for its image")
         if needs and not any(_name(pin) == canonicalize_name(needs) for pin in pins(environment, conda)):
             raise RuntimeMissingError(f"the conda file of {environment} does not have {needs}, which the work needs")
-        lacking = {runtime: list(_lacking(runtime, pins(environment, conda))) for runtime in self.all}
-        for runtime, why in lacking.items():
-            if not why:
-                return Choice(runtime, f"{environment} runs in {runtime.name}, which has all of its pins")
+        wanted = [*pins(environment, conda), *added]
+        lacking = {runtime: list(_lacking(runtime, wanted)) for runtime in self.all}
+        if able := [runtime for runtime, why in lacking.items() if not why]:
+            runtime = min(able, key=lambda each: bool(_other_python(each, wanted)))
+            note = f"{environment} runs in {runtime.name}, which has all of its pins"
+            if asked := _other_python(runtime, wanted):
+                note += f"; it asks for Python {asked}, and {runtime.version} stands in: what it does may differ"
+            return Choice(runtime, note)
         nearest, why = min(lacking.items(), key=lambda entry: len(entry[1]))
         raise RuntimeMissingError(
             f"no runtime here satisfies the conda file of {environment}; {nearest.name} comes nearest: "
@@ -119,6 +130,8 @@ class Runtimes:
 
 def pins(environment: str, conda: str) -> list[str]:
     """What a conda file asks for, each as pip writes it; conda's ``name=version`` becomes ``name==version``.
+
+    Hashes are left out: what is installed here was checked against them, if at all, when it was installed.
 
     Raises:
         RuntimeMissingError: the text is no conda file.
@@ -132,31 +145,48 @@ def pins(environment: str, conda: str) -> list[str]:
     found: list[str] = []
     for entry in content.get("dependencies", []):
         if isinstance(entry, dict):
-            found += [str(line) for line in entry.get("pip") or [] if not str(line).startswith("-")]
+            lines = (_HASH.sub("", str(line)).strip() for line in entry.get("pip") or [])
+            found += [line for line in lines if line and not line.startswith("-")]
         else:
-            name, _, version = str(entry).partition("=")
-            found.append(f"{name.strip()}=={version.strip('= ').split('=')[0]}" if version else name.strip())
+            found.append(_CONDA.sub(r"\1==\2", str(entry)).strip())
     return found
 
 
 def _lacking(runtime: Runtime, wanted: list[str]) -> Iterator[str]:
     installed = runtime.distributions
+    python = {"python_version": ".".join(runtime.version.split(".")[:2]), "python_full_version": runtime.version}
     for pin in wanted:
         try:
             requirement = Requirement(pin)
         except InvalidRequirement:
             yield f"{pin} is no pin that can be checked"
             continue
-        if requirement.marker and not requirement.marker.evaluate():
+        if requirement.marker and not requirement.marker.evaluate(python):
             continue
         name = canonicalize_name(requirement.name)
         if name == "python":
-            if not f"{runtime.version}.".startswith(f"{str(requirement.specifier).lstrip('=')}."):
+            if requirement.specifier and not str(requirement.specifier).lstrip("=~<>! ").startswith("3"):
                 yield f"{pin}, but its Python is {runtime.version}"
+        elif name == "pip":
+            continue  # it installs, and is no part of what runs
         elif name not in installed:
             yield f"{pin} is missing"
         elif not requirement.specifier.contains(_version(installed[name]), prereleases=True):
             yield f"{pin}, but {installed[name]} is installed"
+
+
+def _other_python(runtime: Runtime, wanted: list[str]) -> str:
+    """The Python that is asked for, where the runtime's is another one; else ''. Its patches are all the same."""
+    minor = ".".join(runtime.version.split(".")[:2])
+    for pin in wanted:
+        if _name(pin) != "python":
+            continue
+        asked = Requirement(pin).specifier
+        exact = str(asked).removeprefix("==").removesuffix(".*")
+        same = f"{exact}.".startswith(f"{minor}.") or f"{minor}.".startswith(f"{exact}.")
+        if asked and not same and not asked.contains(runtime.version):
+            return exact
+    return ""
 
 
 def _name(pin: str) -> str:

@@ -62,6 +62,7 @@ class Serving:
         alive: liveness probe.
         concurrency: requests that one instance takes at a time.
         timeout: seconds that a request may take.
+        note: a first line for the log.
     """
 
     digest: str
@@ -73,6 +74,7 @@ class Serving:
     alive: Probe
     concurrency: int
     timeout: float
+    note: str
 
 
 class UnhealthyError(Exception):
@@ -140,6 +142,7 @@ class Generation:
         instance.folder.mkdir(parents=True, exist_ok=True)
         instance.process = await self._shop.adopt(instance.folder)
         if instance.process is None:
+            await asyncio.to_thread(_begin_log, instance.folder / "server.log", self.serving.note)
             instance.process = await self._shop.run(
                 instance.folder, self.serving.argv, self.serving.environment, self.serving.cwd,
                 instance.folder / "server.log", listen=True,
@@ -322,6 +325,11 @@ def tail(folder: Path, lines: int = 30) -> str:
     if not file.exists():
         return ""
     return "\n".join(file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def _begin_log(file: Path, line: str) -> None:
+    with file.open("a", encoding="utf-8") as log_file:
+        log_file.write(f"{line}\n")
 
 
 def _how(exit_: Exit) -> str:

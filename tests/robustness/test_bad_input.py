@@ -12,81 +12,59 @@ from pathlib import Path
 import pytest
 
 from sandbox import launch
-from tests.robustness.conftest import ROOT, Forks, Place, Program, clean
+from tests.robustness.conftest import ROOT, Forks, Place, Program, clean, kill, until
 
 MISTAKES = {
-    "an unknown key": (
-        "mlops:nameSalt: example", "mlops:nameSalt: example\n  mlops:clustres: []", 1,
-        ("mlops:clustres: unknown key, did you mean clusters?", "accepted: keys location, owner,", "repair: edit"),
+    "an unknown group": (
+        "mlops:registry:", "mlops:registri:", ("mlops:registri: unknown", "did you mean registry?"),
     ),
     "a misspelt key": (
-        "mlops:softDeleteDays: 7", "mlops:softDeletDays: 7", 2,
-        ("mlops:softDeleteDays: missing (mlops:softDeletDays is set but not known", "want integer",
-         "pulumi config set softDeleteDays"),
+        "soft_delete_days: 7", "soft_delet_days: 7",
+        ("Pulumi.dev.yaml:", "mlops:platform.soft_delet_days: unknown", "did you mean soft_delete_days?"),
     ),
     "a wrong type": (
-        "mlops:softDeleteDays: 7", "mlops:softDeleteDays: seven", 2,
-        ("mlops:softDeleteDays: \"seven\" is a string", "want integer", "bad.yaml"),
+        "soft_delete_days: 7", "soft_delete_days: seven", ("mlops:platform.soft_delete_days: 'seven'", "accepted: "),
     ),
-    "a bad name": (
-        "mlops:nameSalt: example", "mlops:nameSalt: Ex_ample", 1,
-        ("mlops:nameSalt: 'Ex_ample'", "accepted: 3-24 lower case letters, digits and single hyphens", "repair: edit"),
-    ),
+    "a bad name": ("name_salt: example", "name_salt: Ex_ample", ("mlops:platform.name_salt: 'Ex_ample'", "repair: ")),
     "an unknown size": (
-        "vm_size: Standard_D4ds_v5", "vm_size: Standard_D4ds_v99", 1,
-        ("mlops:clusters[0].vm_size: 'Standard_D4ds_v99': unknown size", "accepted: a current size", "repair: edit"),
+        "vm_size: Standard_D4ds_v5", "vm_size: Standard_D4ds_v99",
+        ("mlops:platform.clusters[0].vm_size: 'Standard_D4ds_v99'", "repair: "),
     ),
-    "a deployment without a model version": (
-        "mlops:deployments: []",
-        "mlops:deployments:\n  - {name: blue, model: m, instance_type: Standard_D2ds_v5, instance_count: 1}", 1,
-        ("mlops:deployments[0].version: missing", 'accepted: an exact version in quotes, such as "3"', "repair: edit"),
+    "a model without a folder": (
+        "name: flight-delay", "name: fraud", ("no such folder: ml_jobs/fraud", "repair: make model NAME=fraud"),
     ),
 }  # fmt: skip
-BLUE = """mlops:deployments:
-    - name: blue
-      model: flight-delay
-      version: "99"
-      instance_type: Standard_D2ds_v5
-      instance_count: 1"""
 
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory, schema_cache: Path) -> Iterator[Program]:
-    """The repository's own program, with a sandbox elsewhere."""
-    found = Program(ROOT, tmp_path_factory.mktemp("dev") / "home", schema_cache)
+    """The repository's own program below other stack files, with a sandbox elsewhere."""
+    folder = tmp_path_factory.mktemp("dev")
+    for path in ROOT.iterdir():
+        if not path.match("Pulumi.*.yaml") and path.name not in (".git", ".sandbox"):
+            (folder / path.name).symlink_to(path)
+    found = Program(folder, tmp_path_factory.mktemp("home") / "home", schema_cache)
+    change(found)
     yield found
     found.close()
 
 
-def changed(folder: Path, old: str, new: str) -> str:
-    """A copy of dev's configuration with one mistake in it."""
+def change(program: Program, old: str = "", new: str = "") -> None:
+    """Write dev's configuration with one mistake in it."""
     text = (ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
-    assert text.count(old) == 1, old
-    path = folder / "bad.yaml"
-    path.write_text(text.replace(old, new), encoding="utf-8")
-    return str(path)
+    assert not old or text.count(old) == 1, old
+    (program.folder / "Pulumi.dev.yaml").write_text(text.replace(old, new) if old else text, encoding="utf-8")
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_the_configuration(dev: Program, forks: Forks, tmp_path: Path, mistake: str) -> None:
-    old, new, code, words = MISTAKES[mistake]
-    done = forks.run(dev, "preview", "--config-file", changed(tmp_path, old, new))
-    assert done.code == code, done.said
+def test_a_mistake_in_the_configuration(dev: Program, forks: Forks, mistake: str) -> None:
+    old, new, words = MISTAKES[mistake]
+    change(dev, old, new)
+    done = forks.run(dev, "preview")
+    assert done.code == 2, done.said
     for word in words:
         assert word in done.err
     assert not dev.home.database.exists()
-
-
-def test_a_model_version_that_is_not_there(dev: Program, forks: Forks, tmp_path: Path) -> None:
-    assert forks.run(dev, "up").code == 0
-    done = forks.run(dev, "up", "--config-file", changed(tmp_path, "mlops:deployments: []", BLUE))
-    assert done.code == 1
-    assert "models/flight-delay/versions/99' does not exist among the models of" in done.err
-    assert "which has none" in done.err
-    assert "blue-deployment" in done.err
-    again = forks.run(dev, "up", "--json")
-    assert again.code == 0
-    assert set(again.envelope["result"]["changes"]) <= {"same", "delete"}, "only the failed component's row goes"
 
 
 def test_a_port_that_is_taken(place: Place, forks: Forks) -> None:
@@ -103,6 +81,7 @@ def test_a_port_that_is_taken(place: Place, forks: Forks) -> None:
         up = forks.run(place, "up")
         assert up.code == 0, up.said
         assert place.gateway().port != port
+        assert f"another program has port {port} now" in up.out
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "http"])
@@ -125,6 +104,21 @@ def test_a_closed_gateway(place: Place, forks: Forks) -> None:
     assert "login.microsoftonline.com" in done.stderr
     assert forks.run(place, "env").err == "error: the sandbox is not running; start it with: make up\n"
     assert forks.run(place, "up").code == 0
+
+
+def test_a_gateway_that_is_killed_meanwhile(place: Place, forks: Forks) -> None:
+    """The message says that the sandbox stopped, not what else could be wrong with a network."""
+    match = {"method": "PUT", "path": "/resourcegroups/rg-dev1$"}
+    place.admin("POST", "/faults", {"match": match, "script": [{"delay": 60}]})
+    process = place.start("up")
+    until("it waits", lambda: place.admin("GET", "/faults")["value"][0]["fired"] == 1)
+    kill(place.gateway().pid)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "the sandbox's gateway stopped meanwhile; its log is" in err
+    assert "Go on with the same command" in err
+    done = forks.run(place, "up")
+    assert done.code == 0, done.said
 
 
 def test_a_full_disk(place: Place, forks: Forks) -> None:

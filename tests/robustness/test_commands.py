@@ -16,11 +16,14 @@ CODES = [
     ("nothing", "status", 0), ("nothing", "doctor", 0), ("nothing", "preview", 0), ("nothing", "down", 0),
     ("nothing", "restore", 1), ("nothing", "purge", 2), ("nothing", "up --stack none", 2),
     ("a bad value", "up", 2), ("a bad value", "preview", 2), ("a broken program", "preview", 1),
-    ("a broken program", "up", 1), ("a refused resource", "up", 1), ("a protected resource", "destroy", 1),
+    ("a broken program", "up", 1), ("a refused resource", "up", 1),
+    ("a mistaken program", "preview", 2), ("a mistaken program", "up", 2),
+    ("a late mistake", "up", 1), ("a protected resource", "destroy --yes", 1),
     ("it is up", "up", 0), ("it is up", "preview", 0), ("it is up", "refresh", 0), ("it is up", "status", 0),
-    ("it is up", "doctor", 0), ("it is up", "purge", 2), ("it is held", "up", 3), ("it is held", "destroy", 3),
+    ("it is up", "doctor", 0), ("it is up", "purge", 2), ("it is held", "up", 3), ("it is held", "destroy --yes", 3),
     ("it is held", "refresh", 3), ("it is held", "preview", 0), ("it is held", "status", 0),
-    ("it is up", "destroy", 0), ("it is up", "down", 0), ("it is up", "purge --yes", 0),
+    ("it is up", "destroy", 2), ("it is up", "destroy --yes", 0),
+    ("it is up", "down", 0), ("it is up", "purge --yes", 0),
 ]  # fmt: skip
 
 
@@ -53,6 +56,13 @@ def prepared(request: pytest.FixtureRequest, up: Place, empty: Place, forks: For
         place.configure("dev", identities="many")
     elif how == "a broken program":
         program.write_text(text + "\nraise OSError('no such thing')\n", encoding="utf-8")
+    elif how == "a mistaken program":
+        program.write_text(
+            text.replace("top = ", "raise pulumi.RunError('owner: want a mail')\ntop = "), encoding="utf-8"
+        )
+    elif how == "a late mistake":
+        place.configure("dev", owner="late@example.com")
+        program.write_text(text + "\nlogs.customerId.apply(int)\n", encoding="utf-8")
     elif how == "a refused resource":
         place.configure("dev", container="Not_A_Name")
     elif how == "a protected resource":
@@ -138,3 +148,21 @@ def test_help_of_every_verb_is_there(empty: Place, forks: Forks) -> None:
         done = forks.run(empty, verb, "--help")
         assert done.code == 0
         assert done.out.startswith(f"usage: python -m sandbox {verb}")
+
+
+def test_a_destroy_says_first_what_it_takes(place: Place, forks: Forks) -> None:
+    assert forks.run(place, "up").code == 0
+    mark = place.last_write()
+    asked = forks.run(place, "destroy")
+    assert asked.code == 2
+    assert "python -m sandbox destroy --stack dev --yes" in asked.err
+    listed = [line.split()[1:] for line in asked.out.splitlines() if line.startswith("   - ")]
+    assert ["storage:StorageAccount", "account"] in listed
+    assert listed[-1] == ["resources:ResourceGroup", "group"]
+    assert place.last_write() == mark
+    (place.folder / "__main__.py").unlink()  # the state has everything
+    done = forks.run(place, "destroy", "--yes")
+    assert done.code == 0, done.said
+    assert place.resources("dev1") == {}
+    again = forks.run(place, "destroy")
+    assert again.code == 0, "what is not there needs no question"

@@ -33,15 +33,15 @@ def slow_down(place: Place) -> None:
 
 
 @pytest.mark.parametrize("turn", range(TIMES))
-@pytest.mark.parametrize("second", ["up", "destroy"])
+@pytest.mark.parametrize("second", ["up", "destroy --yes"])
 def test_of_two_runs_one_is_refused(module_place: Place, forks: Forks, other: Forks, second: str, turn: int) -> None:
-    module_place.configure("dev", owner=f"{second}-{turn}@example.com")
+    module_place.configure("dev", owner=f"{second[:2]}-{turn}@example.com")
     module_place.admin("DELETE", "/faults")
     assert turn > 0 or forks.run(module_place, "up").code == 0
-    module_place.configure("dev", owner=f"{second}-{turn}-again@example.com")
+    module_place.configure("dev", owner=f"{second[:2]}-{turn}-again@example.com")
     slow_down(module_place)
     forks.begin(module_place, "up")
-    other.begin(module_place, second)
+    other.begin(module_place, *second.split())
     done = sorted([forks.end(), other.end()], key=lambda each: each.code)
     assert [each.code for each in done] == [0, 3], [each.said for each in done]
     assert HELD.fullmatch(done[1].err.strip()), done[1].err
@@ -66,7 +66,7 @@ def test_a_dead_owner_is_no_owner(module_place: Place, forks: Forks) -> None:
     slow_down(module_place)
     process = module_place.start("up")
     until("the stack is held", lambda: module_place.held_by(process.pid))
-    refused = forks.run(module_place, "destroy")
+    refused = forks.run(module_place, "destroy", "--yes")
     assert refused.code == 3
     assert f"is held by process {process.pid} (up) since" in refused.err
     process.kill()

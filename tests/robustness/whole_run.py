@@ -92,7 +92,7 @@ def _run(place: Place, report: Report) -> None:
     finally:
         sandbox.close()
     command("refresh", "--json")
-    command("destroy")
+    command("destroy", "--yes")
     command("down")
 
 

@@ -23,6 +23,9 @@ ASSET_NAME = Name(
 )
 DEFAULT_VERSION = "azureml_default"
 UNIQUE_REGISTRY = "mlregistry"
+# Roles name the assets of a registry together, whatever their kind.
+_IN_REGISTRY = f"{ML}/registries/assets"
+READ, WRITE = f"{_IN_REGISTRY}/read", f"{_IN_REGISTRY}/write"
 _MUTABLE = frozenset({"description", "tags", "properties", "isArchived", "isAnonymous", "stage", "autoDeleteSetting"})
 _OVER = ("Completed", "Failed", "Canceled")
 
@@ -33,6 +36,10 @@ class Container(Kind):
     level = "enforced"
     name = ASSET_NAME
     system_data = True
+
+    def operation(self, verb: str) -> str:
+        """As :func:`operation`."""
+        return operation(self.arm_type, verb)
 
     def outputs(self, me: Resource, view: View) -> Body:
         """The latest version by time of creation, and the next one's name."""
@@ -79,6 +86,10 @@ class Version(Kind):
     path: ClassVar[str] = ""
     bags: ClassVar[tuple[str, ...]] = ("tags", "properties")
     extra: ClassVar[tuple[str, ...]] = ("properties.tags", "properties.properties")
+
+    def operation(self, verb: str) -> str:
+        """As :func:`operation`."""
+        return operation(self.arm_type, verb)
 
     def parent_body(self, new: Resource) -> Body:
         """The container is made with its first version."""
@@ -141,6 +152,11 @@ class Version(Kind):
         found = [each for each in view.listing(scope, self.arm_type) if shown(each, query)]
         order = (query.get("$orderBy") or query.get("orderBy") or "createdtime desc").lower()
         return sorted(found, key=lambda each: each.created, reverse=not order.endswith("asc") and " " in order)
+
+
+def operation(arm_type: str, verb: str) -> str:
+    """What a role must cover for a verb on an asset: in a registry the same for every kind."""
+    return f"{_IN_REGISTRY if '/registries/' in arm_type else arm_type}/{verb}"
 
 
 def _as_text(me: Resource, bag: str) -> Body:

@@ -6,11 +6,14 @@ Not here: which asset a reference means (asset.py), moving the files (sandbox/wo
 import re
 from dataclasses import dataclass
 
-from sandbox.arm import access
+from sandbox.arm import access, ids
 from sandbox.arm.kind import Refusal
 from sandbox.arm.resource import Resource, View
 from sandbox.types.ml import asset
 from sandbox.types.ml.asset import ML
+from sandbox.types.ml.asset import READ as READ_ASSETS
+from sandbox.types.ml.asset import WRITE as WRITE_ASSETS
+from sandbox.types.ml.registry import registry_of
 from sandbox.types.storage.account import UNIQUE
 from sandbox.types.storage.container import container_id
 from sandbox.work.expressions import fill
@@ -81,6 +84,18 @@ def output_uri(job: Resource, name: str, workspace: Resource, view: View) -> str
     return fill(uri, {"name": job.name, "output_name": name, "default_datastore": f"azureml://datastores/{store}"})
 
 
+def settled(uri: str, workspace: Resource, view: View) -> str:
+    """The same files without a job in the uri, where it names the output of one that there is."""
+    found = _JOB.fullmatch(uri)
+    job = view.get(f"{workspace.id.text}/jobs/{found[1]}") if found else None
+    if found is None or job is None:
+        return uri
+    below = f"{output_uri(job, found[2], workspace, view).rstrip('/')}/{found[3]}"
+    store = _DATASTORE.fullmatch(below)
+    where = f"subscriptions/{workspace.id.subscription}/resourcegroups/{workspace.id.group}/workspaces/{workspace.name}"
+    return f"azureml://{where}/datastores/{store[1]}/paths/{store[2]}" if store else below
+
+
 def default_datastore(workspace: Resource, view: View) -> str:
     """Name of the workspace's default datastore."""
     stores = view.children(workspace.id.text, f"{ML}/workspaces/datastores")
@@ -119,6 +134,9 @@ def need_access(principal: str, who: str, where: Located, action: str, view: Vie
     if where.keys:
         return
     account = view.named(UNIQUE, where.place.account)
+    if account and (registry := registry_of(account, view)):
+        need_registry(principal, who, registry, READ_ASSETS if action == READ else WRITE_ASSETS, view)
+        return
     scope = container_id(account.id.text, where.place.container) if account else "/"
     if not principal or not access.allowed(view.reader, principal, action, scope, data=True):
         role = "Storage Blob Data Reader" if action == READ else "Storage Blob Data Contributor"
@@ -128,6 +146,32 @@ def need_access(principal: str, who: str, where: Located, action: str, view: Vie
             f"{who} may not {'read' if action == READ else 'write'} {where.place.uri}: assign it the role '{role}' on "
             f"{account.id.text if account else where.place.account}.",
         )
+
+
+def need_registry(principal: str, who: str, registry: Resource, action: str, view: View) -> None:
+    """Refuse an identity that may not read, or write, the assets of a registry. Their files have no roles of their own.
+
+    Raises:
+        Refusal: 403, with the role that is missing and where.
+    """
+    if not principal or not access.allowed(view.reader, principal, action, registry.id.text):
+        raise Refusal(
+            403, "UserError",
+            f"{who} may not {action.rpartition('/')[2]} the assets of registry '{registry.name}': assign it the role "
+            f"'AzureML Registry User' on {registry.id.text}.",
+        )  # fmt: skip
+
+
+def need_asset(principal: str, who: str, reference: str, segment: str, workspace: Resource, view: View) -> Resource:
+    """The asset version that a reference means, if an identity may use it: in a registry that takes a role.
+
+    Raises:
+        Refusal: 400 for one that does not exist, 403 with the role that is missing and where.
+    """
+    found = asset.need(reference, segment, workspace.id.text, view)
+    if (owner := ids.parse(found.id.parent).parent) and "/registries/" in owner.lower():
+        need_registry(principal, who, view.need(owner), READ_ASSETS, view)
+    return found
 
 
 def identity_of(me: Resource) -> str:

@@ -69,7 +69,8 @@ class EnvironmentVersion(Version):
 
     arm_type = f"{ML}/workspaces/environments/versions"
     differs = {
-        "properties.image": "no image is pulled: a local runtime that has the conda file's pins stands in for it"
+        "properties.image": "no image is pulled: a local runtime that has the conda file's pins stands in for it",
+        "properties.condaFile": "another minor version of Python may stand in; the log of a job or deployment says so",
     }
 
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:

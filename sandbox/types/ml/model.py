@@ -1,8 +1,9 @@
 """Model: a name and a version for a trained model's files."""
 
 from sandbox.arm.kind import Refusal
-from sandbox.arm.resource import Resource, View
+from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml.asset import ML, Container, Version
+from sandbox.types.ml.content import settled
 
 _TYPES = ("custom_model", "mlflow_model", "triton_model", "openai_model")
 
@@ -25,6 +26,13 @@ class ModelVersion(Version):
         "properties.systemMetadata",
         "properties.defaultDeploymentTemplate",
     )
+
+    def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
+        """The files of a job's output are referred to where they are: clients read nothing else."""
+        workspace = change.get(new.id.text.partition("/models/")[0])
+        if workspace and isinstance(uri := new.get("properties.modelUri"), str):
+            new.properties["modelUri"] = settled(uri, workspace, change)
+        super().fill(new, old, change)
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """Where the files are, and of which type they are."""

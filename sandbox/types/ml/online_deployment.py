@@ -14,7 +14,7 @@ from typing import Any
 from sandbox.arm.azure import Azure
 from sandbox.arm.kind import Body, Kind, Name, Refusal, action
 from sandbox.arm.resource import Change, Resource, View
-from sandbox.types.ml import asset, content
+from sandbox.types.ml import asset, content, no_code
 from sandbox.types.ml.asset import ML
 from sandbox.types.ml.duration import seconds_of
 from sandbox.types.ml.job_needs import choose_runtime
@@ -23,7 +23,7 @@ from sandbox.types.ml.vm_sizes import need_size
 from sandbox.work import places
 from sandbox.work.places import PlaceError
 from sandbox.work.process import StartError
-from sandbox.work.runtimes import Runtime, RuntimeMissingError
+from sandbox.work.runtimes import Choice, RuntimeMissingError
 from sandbox.work.scoring import Probe, Serving, UnhealthyError
 
 SERVER = "azureml-inference-server-http"
@@ -60,7 +60,7 @@ class OnlineDeployment(Kind):
         "properties.endpointComputeType": "Managed is run; Kubernetes fails",
         "properties.environmentId": "a local runtime that has the pins; for an image without a conda file the first",
         "properties.instanceType": "known sizes only; cores and memory are not limited",
-        "properties.model": "a model without scoring code (MLflow, Triton) is not served",
+        "properties.model": "without scoring code an MLflow model is served, a Triton model is not",
         "properties.appInsightsEnabled": "kept; nothing is sent",
         "properties.dataCollector": "kept; nothing is collected",
         "properties.scaleSettings": "kept; the number of instances is sku.capacity",
@@ -143,17 +143,23 @@ class OnlineDeployment(Kind):
 async def _prepare(me: Resource, azure: Azure) -> Serving:
     """Choose a runtime and fetch code and model, unless they are there; returns how the servers are run."""
     workspace, endpoint = workspace_of(me, azure), azure.parent(me)
-    script = me.get("properties.codeConfiguration.scoringScript")
-    if not script:
-        raise PlaceError("it has no scoring script (codeConfiguration), and models without code are not served here")
-    choice = choose_runtime(str(me.get("properties.environmentId", "")), azure, workspace, SERVER)
-    folder = azure.work.scoring.folder(me.id.key, _digest(me, choice.runtime))
+    script, alone = me.get("properties.codeConfiguration.scoringScript"), no_code.applies(me, workspace, azure)
+    if not script and not alone:
+        raise PlaceError("it has no scoring script (codeConfiguration), and its model is not of type mlflow_model")
+    environment, choice = str(me.get("properties.environmentId", "")), None
+    if environment or not alone:
+        choice = choose_runtime(environment, azure, workspace, SERVER)
+    folder = azure.work.scoring.folder(me.id.key, _digest(me, choice))
     if not (folder / "fetched").exists():
         await _fetch(me, azure, workspace, endpoint, folder)
         (folder / "fetched").touch()
+    if alone:
+        script = no_code.write_script(folder / "code")
+    if choice is None:
+        choice = no_code.choose(_model_name(me, azure, workspace), _model_folder(me, azure, workspace, folder), azure)
     if not (folder / "code" / script).is_file():
         raise PlaceError(f"its scoring script '{script}' is not in its code")
-    return _serving(me, azure, workspace, endpoint, choice.runtime, folder)
+    return _serving(me, azure, workspace, endpoint, choice, folder, folder / "code" / script)
 
 
 async def _bring_back(me: Resource, azure: Azure) -> None:
@@ -165,6 +171,8 @@ async def _fetch(me: Resource, azure: Azure, workspace: Resource, endpoint: Reso
     principal = content.identity_of(endpoint) or content.identity_of(workspace)
     who = f"the identity of endpoint '{endpoint.name}'"
     (folder / "code").mkdir(parents=True, exist_ok=True)
+    if environment := me.get("properties.environmentId"):
+        content.need_asset(principal, who, str(environment), "environments", workspace, azure)
     if code := me.get("properties.codeConfiguration.codeId"):
         where = content.locate(content.asset_uri(str(code), "codes", workspace, azure), workspace, azure)
         content.need_access(principal, who, where, content.READ, azure)
@@ -179,15 +187,19 @@ async def _fetch(me: Resource, azure: Azure, workspace: Resource, endpoint: Reso
 
 def _model_folder(me: Resource, azure: Azure, workspace: Resource, folder: Path) -> Path:
     """Where the model's file or folder lies, as on Azure: below its name and version."""
+    name, _, version = _model_name(me, azure, workspace).rpartition(":")
+    return folder / "azureml-models" / name / version
+
+
+def _model_name(me: Resource, azure: Azure, workspace: Resource) -> str:
     found = asset.need(str(me["properties.model"]), "models", workspace.id.text, azure)
-    return folder / "azureml-models" / found.id.parent.rsplit("/", 1)[-1] / found.name
+    return f"{found.id.parent.rsplit('/', 1)[-1]}:{found.name}"
 
 
 def _serving(
-    me: Resource, azure: Azure, workspace: Resource, endpoint: Resource, runtime: Runtime, folder: Path
+    me: Resource, azure: Azure, workspace: Resource, endpoint: Resource, choice: Choice, folder: Path, script: Path
 ) -> Serving:  # fmt: skip
-    script = folder / "code" / str(me["properties.codeConfiguration.scoringScript"])
-    argv = [str(runtime.folder / "bin" / "azmlinfsrv"), "--entry_script", str(script)]
+    argv = [str(choice.runtime.folder / "bin" / "azmlinfsrv"), "--entry_script", str(script)]
     given = {key: str(value) for key, value in me["properties.environmentVariables"].items()}
     if me.get("properties.model"):
         argv += ["--model_dir", str(_model_folder(me, azure, workspace, folder))]
@@ -195,13 +207,14 @@ def _serving(
     return Serving(
         digest=folder.name, argv=tuple(argv), cwd=folder / "code",
         environment={
-            **azure.work.environment(runtime, folder), "AML_APP_ROOT": str(folder / "code"),
+            **azure.work.environment(choice.runtime, folder), "AML_APP_ROOT": str(folder / "code"),
             "GUNICORN_CMD_ARGS": "--no-control-socket", "SERVICE_NAME": endpoint.name,
             "WORKSPACE_NAME": workspace.name, "HOSTNAME": me.name, **given,
         },
         instances=min(int(me["sku.capacity"]), os.cpu_count() or 1),
         ready=_probe(me["properties.readinessProbe"]), alive=_probe(me["properties.livenessProbe"]),
         concurrency=int(requests["maxConcurrentRequestsPerInstance"]), timeout=seconds_of(requests["requestTimeout"]),
+        note=choice.note,
     )  # fmt: skip
 
 
@@ -212,11 +225,14 @@ def _probe(given: Mapping[str, Any]) -> Probe:
     )  # fmt: skip
 
 
-def _digest(me: Resource, runtime: Runtime) -> str:
-    """Changes with everything that a server is started with; assets are immutable, so their ids stand for them."""
+def _digest(me: Resource, choice: Choice | None) -> str:
+    """Changes with everything that a server is started with; assets are immutable, so their ids stand for them.
+
+    Where the model itself says what it runs in, its id stands for the runtime too.
+    """
     names = ("model", "codeConfiguration", "environmentVariables", "requestSettings", "livenessProbe", "readinessProbe")
     facts = {name: me.get(f"properties.{name}") for name in names}
-    text = json.dumps([facts, me["sku.capacity"], str(runtime.folder)], sort_keys=True)
+    text = json.dumps([facts, me["sku.capacity"], str(choice.runtime.folder) if choice else ""], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

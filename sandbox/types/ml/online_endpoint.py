@@ -11,6 +11,7 @@ from sandbox.arm.azure import Azure
 from sandbox.arm.keys import derive_text
 from sandbox.arm.kind import Body, Kind, Name, Refusal, action
 from sandbox.arm.resource import Change, Resource, View
+from sandbox.arm.settings import setting
 from sandbox.types.ml.asset import ML
 
 UNIQUE = "mlonline/{location}"
@@ -38,17 +39,19 @@ class OnlineEndpoint(Kind):
     hidden = (_VERSIONS, "properties.keys")
     defaults = {"properties.publicNetworkAccess": "Enabled", "properties.properties": {}}
     differs = {
+        "properties.traffic": "a PUT without it ends it; PUT /unsent-traffic to the sandbox keeps it",
         "regenerateKeys.keyValue": "a new key is made whatever value is sent",
         "properties.publicNetworkAccess": "kept; every client is on this machine",
         "properties.compute": "kept; deployments on Kubernetes are not run",
     }
 
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
-        """Traffic that is not sent stays; keys have versions, not values; the client wants a bag of properties."""
+        """Keys have versions, not values; the client wants a bag of properties."""
         new.properties["properties"] = new.properties.get("properties") or {}
+        keeps = setting(change.reader, "unsent-traffic") == "kept"
         for shares in ("traffic", "mirrorTraffic"):
             if new.properties.get(shares) is None:
-                new.properties[shares] = (old.get(f"properties.{shares}") if old else None) or {}
+                new.properties[shares] = (old.get(f"properties.{shares}") if old and keeps else None) or {}
         mode = str(new.get("properties.authMode", "Key"))
         new.properties["authMode"] = next((known for known in MODES if known.lower() == mode.lower()), mode)
         new.properties["keyVersions"] = old[_VERSIONS] if old else {"primary": 1, "secondary": 1}

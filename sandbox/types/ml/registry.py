@@ -87,6 +87,15 @@ def _regions(me: Resource) -> list[Body]:
     return found if isinstance(found, list) else []
 
 
+def registry_of(account: Resource, view: View) -> Resource | None:
+    """The registry whose own storage an account is, if it is one's."""
+    group = f"/subscriptions/{account.id.subscription}/resourceGroups/{account.id.group}".lower()
+    found = (
+        each for each in view.of_kind(f"{ML}/registries") if str(each[_SYSTEM_GROUP]["resourceId"]).lower() == group
+    )
+    return next(found, None)
+
+
 def storage_of(registry: Resource, view: View) -> Resource:
     """The storage account that a registry's assets are in."""
     group = str(registry[f"{_SYSTEM_GROUP}.resourceId"])

@@ -15,7 +15,8 @@ from sandbox.types.storage.account import key
 from sandbox.types.storage.container import container_id
 
 _HOURS = 24
-_PERMISSIONS = "racwdl"
+_WRITING = "racwdl"
+READING = "rl"
 
 
 async def start(account: Resource, owner: Resource, azure: Azure) -> Body:
@@ -29,33 +30,40 @@ async def start(account: Resource, owner: Resource, azure: Azure) -> Body:
     Raises:
         Refusal: 403 when neither a key nor an identity can sign.
     """
+    name = await container(account, owner, azure)
+    return {
+        "pendingUploadId": name,
+        "pendingUploadType": "TemporaryBlobReference",
+        "blobReferenceForConsumption": link(account, name, owner, azure, _WRITING),
+    }
+
+
+async def container(account: Resource, owner: Resource, azure: Azure) -> str:
+    """Make a container of an account; returns its name."""
     name = clock.new_id()
     await azure.change(
         owner.author, lambda change: change.make(container_id(account.id.text, name), {"properties": {}})
     )
-    return link(account, name, owner, azure, name)
+    return name
 
 
-def link(account: Resource, container: str, owner: Resource, view: View, upload: str = "") -> Body:
-    """A link to a container of an account, good for a day."""
+def link(account: Resource, container: str, owner: Resource, view: View, permissions: str = READING) -> Body:
+    """A link to a container of an account, good for a day; to read unless other permissions are given."""
     uri = f"https://{account.name}.blob.core.windows.net/{container}"
+    signature = _signature(account, container, owner, view, permissions)
     return {
-        "pendingUploadId": upload,
-        "pendingUploadType": "TemporaryBlobReference",
-        "blobReferenceForConsumption": {
-            "blobUri": uri,
-            "storageAccountArmId": account.id.text,
-            "credential": {"credentialType": "SAS", "sasUri": f"{uri}?{_signature(account, container, owner, view)}"},
-        },
+        "blobUri": uri,
+        "storageAccountArmId": account.id.text,
+        "credential": {"credentialType": "SAS", "sasUri": f"{uri}?{signature}"},
     }
 
 
-def _signature(account: Resource, container: str, owner: Resource, view: View) -> str:
+def _signature(account: Resource, container: str, owner: Resource, view: View, permissions: str) -> str:
     now = clock.now()
     begin, end = (
         f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (now - timedelta(minutes=10), now + timedelta(hours=_HOURS))
     )
-    query = {"sv": LATEST, "sp": _PERMISSIONS, "st": begin, "se": end, "spr": "https", "sr": "c"}
+    query = {"sv": LATEST, "sp": permissions, "st": begin, "se": end, "spr": "https", "sr": "c"}
     if account.get("properties.allowSharedKeyAccess", True):
         text = blob_signing.service(query, account.name, container)
         signing = key(view, account, "key1")

@@ -176,11 +176,11 @@ def _target(resource: Mapping[str, Any], scope: Scope) -> tuple[ids.ResourceId, 
 
 async def _write(where: ids.ResourceId, body: Body, caller: str, azure: Azure) -> None:
     kind = azure.registry.need(where)
-    if not access.allowed(azure.reader, caller, f"{kind.arm_type}/write", where.text):
+    if not access.allowed(azure.reader, caller, kind.operation("write"), where.text):
         raise Refusal(
             403,
             "AuthorizationFailed",
-            f"The caller '{caller}' of the deployment may not perform '{kind.arm_type}/write' over '{where.text}'.",
+            f"The caller '{caller}' of the deployment may not perform '{kind.operation('write')}' over '{where.text}'.",
         )
     made = await azure.change(caller, lambda change: _save(where, body, change))
     await kind.apply(made, azure)

@@ -119,3 +119,29 @@ def test_a_vault_that_went_with_its_group_comes_back_with_its_roles(sandbox: San
     assert sandbox.call("GET", role).status == 200
     second = role.replace("555555555555", "555555555556")
     assert sandbox.call("PUT", second, grant).code == "RoleAssignmentExists"  # it counts again, too
+
+
+def test_names_that_could_not_be_had_are_told_before_anything_is_written(sandbox: Sandbox) -> None:
+    group = sandbox.group("names")
+    vaults, accounts = f"{group}/providers/Microsoft.KeyVault/vaults", f"{group}/{STORAGE}"
+    properties = {"tenantId": TENANT_ID, "sku": {"family": "A", "name": "standard"}, "accessPolicies": []}
+    vault = {"location": "westeurope", "properties": properties}
+    for name in ("kept-vault", "live-vault"):
+        assert sandbox.call("PUT", f"{vaults}/{name}", vault).status == 200
+    assert sandbox.call("PUT", f"{accounts}/heldelsewhere", ACCOUNT).status in (200, 201, 202)
+    assert sandbox.call("DELETE", f"{vaults}/kept-vault").status == 200
+    asked = {
+        f"{vaults}/kept-vault": vault,
+        f"{vaults}/KEPT-vault": {**vault, "properties": {**properties, "createMode": "recover"}},
+        f"{vaults}/live-vault": vault,
+        f"{vaults}/free-vault": vault,
+        f"{vaults}/9": vault,
+        f"{SUBSCRIPTION}/resourceGroups/unborn/{STORAGE}/heldelsewhere": ACCOUNT,
+    }
+    resources = [{"id": path, "body": body} for path, body in asked.items()]
+    refused = sandbox.admin("POST", "/refused", {"resources": resources})["value"]
+    assert {each["id"].rsplit("/", 1)[-1]: each["code"] for each in refused} == {
+        "kept-vault": "ConflictError", "9": "VaultNameNotValid", "heldelsewhere": "StorageAccountAlreadyTaken",
+    }  # fmt: skip
+    assert "exists in deleted state" in refused[0]["message"]
+    assert sandbox.call("GET", f"{vaults}/free-vault").status == 404

@@ -1,6 +1,5 @@
 """Microsoft's MLClient against the sandbox: workspace, compute, datastores and every kind of asset."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,31 +13,13 @@ from azure.ai.ml.entities import (
     Data,
     Environment,
     Model,
-    Registry,
-    RegistryRegionDetails,
     Workspace,
 )
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.identity import DefaultAzureCredential
 
-from sandbox.constants import SUBSCRIPTION_ID
 from tests.sandbox.world import World
 
 CURATED = "AzureML-sklearn-1.0-ubuntu20.04-py38-cpu"
-
-
-@pytest.fixture(scope="module")
-def ml(world: World, credential: DefaultAzureCredential) -> MLClient:
-    return MLClient(credential, SUBSCRIPTION_ID, "world", "world")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with two files, one of them deeper."""
-    (tmp_path / "given" / "deep").mkdir(parents=True)
-    (tmp_path / "given" / "a.txt").write_text("one")
-    (tmp_path / "given" / "deep" / "b.txt").write_text("two")
-    return tmp_path / "given"
 
 
 def test_a_workspace_is_read_created_changed_and_deleted(ml: MLClient) -> None:
@@ -169,18 +150,6 @@ def test_a_model_is_uploaded_and_downloaded(ml: MLClient, folder: Path, tmp_path
     assert [each.version for each in ml.models.list("weights")] == ["1"]
     with pytest.raises(ResourceNotFoundError):
         ml.models.get("weights", version="9")
-
-
-@pytest.fixture(scope="module")
-def registry(ml: MLClient, credential: DefaultAzureCredential) -> Iterator[MLClient]:
-    """A client of a registry that it made."""
-    where = [RegistryRegionDetails(location="westeurope")]
-    made = ml.registries.begin_create(Registry(name="shared", location="westeurope", replication_locations=where))
-    assert made.result().name == "shared"
-    yield MLClient(credential, SUBSCRIPTION_ID, "world", registry_name="shared")
-    ml.registries.begin_delete(name="shared").result()
-    with pytest.raises(ResourceNotFoundError):
-        ml.registries.get("shared")
 
 
 def test_a_registry_holds_assets_that_every_workspace_uses(ml: MLClient, registry: MLClient, folder: Path) -> None:

@@ -67,6 +67,9 @@ class FakeProvider:
         self.cloud = cloud
         self.config = config
 
+    def check_config(self, config: Props) -> tuple[tuple[str, str], ...]:
+        return (("region", "is 'nowhere'; want a region"),) if plain(config.get("region")) == "nowhere" else ()
+
     def check(self, urn: str, old: Props | None, new: Props, naming: Naming) -> Checked:
         failures = (("bad", "is bad; want good"),) if plain(new.get("bad")) else ()
         return Checked(new, failures)
@@ -137,6 +140,8 @@ class FakeProvider:
         self.cloud.moment()
 
     def invoke(self, function: str, args: Props) -> Props:
+        if function.endswith("missing"):
+            raise ProviderError("there is no missing")
         return {"echo": args, "region": self.config.get("region", "none")}
 
     def close(self) -> None:

@@ -3,8 +3,6 @@
 import json
 import sqlite3
 
-import pytest
-
 from sandbox.engine.events import StepDone
 from sandbox.values import is_secret, plain
 from tests.sandbox.engine.harness import Stack
@@ -131,39 +129,11 @@ def test_ignored_changes_keep_the_old_value(stack: Stack) -> None:
     assert stack.cloud.objects["a"] == {"size": 1, "tags": {"x": 1, "y": 2}}
 
 
-@pytest.mark.parametrize(
-    "declared",
-    [
-        'R("b", opts=Opts(aliases=[Alias(name="a")]))',
-        'R("b", opts=Opts(aliases=["urn:pulumi:dev::proj::fake:x:R::a"]))',
-        'c = C("c")\nR("a", opts=Opts(parent=c, aliases=[Alias(parent=pulumi.ROOT_STACK_RESOURCE)]))',
-    ],
-)
-def test_a_renamed_resource_is_known_by_its_alias(stack: Stack, declared: str) -> None:
-    stack.up('R("a", id="x")')
-    stack.up(declared.replace("opts=", 'id="x", opts='))
-    assert stack.cloud.log == []
-    assert stack.run("destroy").ok
-    assert stack.cloud.log == ["delete x"]
-
-
-def test_an_alias_without_a_parent_means_the_present_one(stack: Stack) -> None:
-    stack.up('c = C("c")\nR("a", id="x", opts=Opts(parent=c))')
-    stack.up('c = C("c")\nR("b", id="x", opts=Opts(parent=c, aliases=[Alias(name="a")]))')
-    assert stack.cloud.log == []
-
-
 def test_outputs_of_a_failed_run_stay_what_they_were(stack: Stack) -> None:
     stack.up('a = R("a", size=1)\nexport("o", a.out)\nexport("n", 1)')
     outcome = stack.run("up", 'a = R("a", size=2, fail="update")\nexport("o", a.out)\nexport("n", 2)')
     assert not outcome.ok
     assert outcome.outputs == {"o": "a-out", "n": 2}
-
-
-def test_children_follow_a_renamed_parent(stack: Stack) -> None:
-    stack.up('c = C("old")\nR("old-a", id="x", opts=Opts(parent=c))')
-    stack.up('c = C("new", opts=Opts(aliases=[Alias(name="old")]))\nR("new-a", id="x", opts=Opts(parent=c))')
-    assert stack.cloud.log == []
 
 
 def test_listed_properties_replace_when_they_change(stack: Stack) -> None:
@@ -199,6 +169,25 @@ def test_what_goes_along_with_another_is_not_deleted_by_itself(stack: Stack) -> 
     stack.up("")
     assert stack.cloud.log == ["delete a"]
     assert sorted(stack.steps) == ["delete a", "delete b"]
+
+
+def test_what_goes_along_with_another_is_not_deleted_to_make_room_either(stack: Stack) -> None:
+    program = """
+        a = R("a", key={n}, id="a{n}", room=True, opts=Opts(retain_on_delete=True))
+        R("b", key=a.out, id="b{n}", opts=Opts(deleted_with=a))
+    """
+    stack.up(program.format(n=1))
+    stack.up(program.format(n=2))
+    assert stack.cloud.log == ["create a2", "create b2"]
+    assert set(stack.cloud.objects) == {"a1", "b1", "a2", "b2"}
+
+
+def test_a_whole_destroy_asks_only_for_what_others_go_along_with(stack: Stack) -> None:
+    stack.up('a = R("a")\nb = R("b", opts=Opts(deleted_with=a))\nR("c", of=b.out, opts=Opts(deleted_with=b))')
+    assert stack.run("destroy").ok
+    assert stack.cloud.log == ["delete a"]
+    assert stack.steps == ["delete c", "delete b", "delete a"]
+    assert stack.run("destroy").changes == {}
 
 
 def test_an_import_is_refused_with_the_reason(stack: Stack) -> None:
@@ -332,6 +321,21 @@ def test_a_resource_of_somebody_else_is_read_and_never_deleted(stack: Stack) -> 
     assert stack.cloud.log == []
     assert outcome.outputs == {"o": "theirs-out"}
     stack.up('R("other", id="theirs")')
+    assert stack.cloud.log == []
+
+
+def test_what_was_made_here_and_is_now_somebody_elses_goes(stack: Stack) -> None:
+    stack.up('R("other", id="theirs")\nR("mine", id="ours")')
+    stack.up('R("other", id="theirs")\nR("mine", opts=Opts(id="theirs"))')
+    assert stack.cloud.log == ["delete ours"]
+    stack.up('R("other", id="theirs")')
+    assert stack.cloud.log == []
+
+
+def test_what_is_looked_up_by_the_id_it_has_stays(stack: Stack) -> None:
+    stack.up('R("a", id="x")')
+    stack.up('R("a", opts=Opts(id="x"))')
+    stack.up("")
     assert stack.cloud.log == []
 
 

@@ -85,3 +85,14 @@ def test_the_sdk_is_afterwards_as_it_was(stack: Stack) -> None:
     stack.failing("raise ValueError")
     after = (gc.get_threshold(), vars(pulumi.resource)["collapse_alias_to_urn"], Path.cwd(), sys.path[:], sys.argv[:])
     assert after == before
+
+
+def test_a_failing_call_ends_the_program_instead_of_hanging_it(stack: Stack) -> None:
+    stack.failing('pulumi.runtime.invoke("fake:x:missing", {})')
+    assert "there is no missing" in told(stack).message
+
+
+def test_an_error_that_the_program_made_to_be_read_stands_alone(stack: Stack) -> None:
+    outcome = stack.run("up", "class Wrong(pulumi.RunError): pass\nraise Wrong('Pulumi.dev.yaml:3: owner: missing')")
+    assert (told(stack).message, told(stack).where) == ("Pulumi.dev.yaml:3: owner: missing", "")
+    assert (outcome.mistaken, outcome.changes) == (True, {})

@@ -23,7 +23,7 @@ def test_former_names_come_from_the_alias_and_from_the_parents_aliases() -> None
         AliasSpec(type="fake:x:Q"),
         "urn:pulumi:dev::proj::fake:x:R::u",
     ]
-    assert former(urn, parent, aliases, [before]) == [
+    assert former(urn, parent, aliases, {parent: before}) == [
         "urn:pulumi:dev::proj::my:x:C$fake:x:R::z",
         "urn:pulumi:dev::proj::fake:x:R::new-a",
         "urn:pulumi:dev::proj::my:x:C$fake:x:Q::new-a",
@@ -31,4 +31,14 @@ def test_former_names_come_from_the_alias_and_from_the_parents_aliases() -> None
         "urn:pulumi:dev::proj::my:x:C$fake:x:R::old-a",
         "urn:pulumi:dev::proj::my:x:C$fake:x:Q::old-a",
         "urn:pulumi:dev::proj::my:x:C$fake:x:R::u",
+    ]
+
+
+def test_an_alias_below_another_parent_follows_what_that_parent_was_called() -> None:
+    now, before = make("dev", "proj", STACK, "my:x:C", "new"), make("dev", "proj", STACK, "my:x:C", "old")
+    urn = make("dev", "proj", STACK, "fake:x:R", "a")
+    assert former(urn, STACK, [AliasSpec(parent=now)], {now: before}) == ["urn:pulumi:dev::proj::my:x:C$fake:x:R::a"]
+    types = make("dev", "proj", before, "my:x:D", "d"), make("dev", "proj", STACK, "my:y:C", "old")
+    assert former(urn, STACK, [AliasSpec(parent=types[0])], {types[0]: types[1]}) == [
+        "urn:pulumi:dev::proj::my:y:C$fake:x:R::a"
     ]

@@ -62,8 +62,10 @@ def test_the_own_address_wants_the_secret(sandbox: Sandbox, secret: str) -> None
 @pytest.mark.parametrize(
     ("path", "body", "code"),
     [
-        ("/pace", {"pace": "polls:x"}, "BadPace"),
-        ("/pace", {"pace": "soon"}, "BadPace"),
+        ("/pace", {"pace": "polls:x"}, "BadSetting"),
+        ("/pace", {"pace": "soon"}, "BadSetting"),
+        ("/roles", {"roles": "polls:2"}, "BadSetting"),
+        ("/unsent-traffic", {"unsent-traffic": "halved"}, "BadSetting"),
         ("/pace", ["now"], "InvalidRequestContent"),
         ("/faults", {"match": [], "script": [{"status": 500}]}, "BadFault"),
         ("/faults", {"match": {"path": 1}, "script": [{"status": 500}]}, "BadFault"),
@@ -80,7 +82,7 @@ def test_what_could_never_work_is_refused_when_it_is_given(
     sandbox: Sandbox, path: str, body: object, code: str
 ) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
-        sandbox.admin("PUT" if path == "/pace" else "POST", path, body)
+        sandbox.admin("POST" if path == "/faults" else "PUT", path, body)
     assert refused.value.code == 400
     assert json.loads(refused.value.read())["error"]["code"] == code
 

@@ -78,6 +78,11 @@ def container(service: BlobServiceClient) -> ContainerClient:
 @pytest.fixture
 def stranger(local: Sandbox) -> Principal:
     """An application without any role."""
+    return make_stranger(local)
+
+
+def make_stranger(local: Sandbox) -> Principal:
+    """Make an application without any role."""
     found = Principal(str(uuid.uuid4()), str(uuid.uuid4()), secrets.token_urlsafe(16))
     connection = sqlite3.connect(local.home.database, timeout=30)
     with connection:

@@ -8,6 +8,7 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.storage.blob import (
     AccountSasPermissions,
+    BlobBlock,
     BlobClient,
     BlobSasPermissions,
     BlobServiceClient,
@@ -255,3 +256,47 @@ def test_everybody_reads_what_is_public_and_nothing_else(
     assert local.call("PUT", blob, "x", token="", headers={"x-ms-blob-type": "BlockBlob"}).status == 401
     local.call("PATCH", account.id, {"properties": {"allowBlobPublicAccess": False}})
     assert local.call("GET", blob, token="").status == 401
+
+
+def bearer(who: Principal) -> str:
+    return f"Bearer {who.credential.get_token('https://storage.azure.com/.default').token}"
+
+
+def test_a_copy_within_an_account_asks_the_callers_own_right_to_read(
+    local: Sandbox, account: Account, service: BlobServiceClient, full: ContainerClient, stranger: Principal
+) -> None:
+    other = service.create_container(f"{full.container_name}-to")
+    blobs = f"{account.id}/blobServices/default/containers"
+    target = act_as(account, stranger, other).get_blob_client("copy")
+    source = full.get_blob_client("a").url
+    assign(local, f"{blobs}/{other.container_name}", stranger.object_id, CONTRIBUTOR)
+    refused(lambda: target.start_copy_from_url(source), 403, "CannotVerifyCopySource")
+    assign(local, f"{blobs}/{full.container_name}", stranger.object_id, READER)
+    assert target.start_copy_from_url(source)["copy_status"] == "success"
+    assert other.download_blob("copy").readall() == b"content"
+
+
+@pytest.mark.parametrize("how", ["upload", "sync copy", "block"])
+def test_what_is_put_from_an_address_brings_its_own_right_to_read(
+    local: Sandbox, account: Account, service: BlobServiceClient, full: ContainerClient, stranger: Principal, how: str
+) -> None:
+    other = service.create_container(f"{full.container_name}-{how[0]}")
+    blobs = f"{account.id}/blobServices/default/containers"
+    target, source = act_as(account, stranger, other).get_blob_client("copy"), full.get_blob_client("a").url
+    assign(local, f"{blobs}/{other.container_name}", stranger.object_id, CONTRIBUTOR)
+    token = bearer(stranger)
+
+    def put(**more: Any) -> None:
+        if how == "upload":
+            target.upload_blob_from_url(source, **more)
+        elif how == "sync copy":
+            target.start_copy_from_url(source, requires_sync=True, **more)
+        else:
+            target.stage_block_from_url("one", source, **more)
+            target.commit_block_list([BlobBlock("one")])
+
+    refused(lambda: put(source_authorization=token), 403, "CannotVerifyCopySource")
+    assign(local, f"{blobs}/{full.container_name}", stranger.object_id, READER)
+    refused(put, 401, "CannotVerifyCopySource")  # the token of the request is for the target alone
+    put(source_authorization=token)
+    assert other.download_blob("copy").readall() == b"content"

@@ -1,6 +1,7 @@
 """The plugin over gRPC, as the Pulumi CLI drives it."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -84,7 +85,7 @@ def test_a_resource_lives_through_every_call(plugin: Plugin, sandbox: Sandbox) -
         "news": to_struct(news),
     }
     diff = plugin.stub.Diff(pb.DiffRequest(**request))
-    assert diff.changes == pb.DiffResponse.DIFF_SOME
+    assert (diff.changes, list(diff.diffs)) == (pb.DiffResponse.DIFF_SOME, ["tags"])
     assert {path: change.kind for path, change in diff.detailedDiff.items()} == {
         "tags.a": pb.PropertyDiff.UPDATE, "tags.b": pb.PropertyDiff.ADD
     }  # fmt: skip
@@ -158,6 +159,20 @@ def test_what_a_failed_creation_left_is_told_so_that_the_cli_keeps_it() -> None:
 def test_functions_answer(plugin: Plugin) -> None:
     response = plugin.stub.Invoke(pb.InvokeRequest(tok="azure-native:authorization:getClientConfig"))
     assert from_struct(getattr(response, "return"))["subscriptionId"] in SUBSCRIPTION
+
+
+def test_it_ends_in_silence_when_the_cli_says_so(sandbox: Sandbox) -> None:
+    """The CLI interrupts its plugins, and shows what they say then as messages of its own."""
+    variables = install(sandbox.home)
+    (script,) = Path(variables["PULUMI_HOME"]).rglob("pulumi-resource-azure-native")
+    process = subprocess.Popen(
+        [script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **sandbox.environment}
+    )
+    assert process.stdout is not None
+    assert int(process.stdout.readline()) > 0
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=10)
+    assert (process.returncode, said) == (0, "")
 
 
 def test_it_ends_with_the_process_that_started_it(sandbox: Sandbox) -> None:

@@ -178,7 +178,7 @@ def test_a_process_that_ended_meanwhile_is_not_adopted_but_its_end_is_known(fold
 def test_a_recycled_number_is_neither_adopted_nor_killed(folder: Path) -> None:
     other = subprocess.Popen(SLEEP)
     try:
-        keeper.write(folder / "process.json", {"pid": other.pid, "start": "another-boot:1", "port": 0})
+        keeper.write(folder / "process.json", {"pid": other.pid, "word": "another", "port": 0})
 
         async def later() -> process.Process | None:
             return process.adopt(folder)

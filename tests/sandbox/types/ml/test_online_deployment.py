@@ -71,10 +71,10 @@ def test_nothing_listens_but_on_loopback(world: World, served: Endpoint) -> None
 @runs
 def test_the_server_sees_nothing_of_the_callers(world: World, served: Endpoint) -> None:
     environment = process._environment(keeper(world, "blue"))
-    names = {variable.partition(b"=")[0].decode() for variable in environment}
-    assert not [name for name in names if name.startswith(("AZURE_CLIENT", "ARM_", "PYTEST"))]
-    secret = world.sandbox.home.secret.read_bytes().strip()
-    assert secret not in b"\0".join(environment)
+    assert environment
+    assert not [name for name in environment if name.startswith(("AZURE_CLIENT", "ARM_", "PYTEST"))]
+    secret = world.sandbox.home.secret.read_text(encoding="utf-8").strip()
+    assert not [value for value in environment.values() if secret in value]
 
 
 @runs
@@ -205,6 +205,17 @@ def test_logs_are_read_by_their_end(world: World, served: Endpoint) -> None:
 
 
 @runs
+def test_the_log_says_when_another_python_stands_in(world: World) -> None:
+    conda = "dependencies:\n- python=3.99\n- pip:\n  - azureml-inference-server-http==1.5.1\n"
+    body = {"properties": {"image": "mcr.microsoft.com/azureml/minimal", "condaFile": conda}}
+    newer = world.put(f"{world.ws}/environments/newer/versions/1", body)["id"]
+    endpoint = world.endpoint("newer")
+    where = endpoint.deploy("blue", environmentId=newer)
+    log = world.sandbox.call("POST", f"{where}/getLogs", {"tail": 1000}).body["content"]
+    assert "it asks for Python 3.99, and 3." in log.splitlines()[0]
+
+
+@runs
 def test_each_instance_is_a_server(world: World) -> None:
     endpoint = world.endpoint("two")
     body = endpoint.body()
@@ -249,6 +260,10 @@ def test_without_a_role_on_the_storage_it_fails_and_with_it_it_serves(world: Wor
     endpoint = world.endpoint("roleless", role="")
     error = world.operation_error(f"{endpoint.path}/deployments/blue", endpoint.body())
     assert "the identity of endpoint 'roleless' may not read" in error
+    assert world.settle(f"{endpoint.path}/deployments/blue", "Failed")["properties"]["model"]
+    listed = world.sandbox.call("GET", f"{endpoint.path}/deployments").body["value"]
+    assert [each["properties"]["provisioningState"] for each in listed] == ["Failed"]
+    assert world.sandbox.call("POST", f"{endpoint.path}/deployments/blue/getLogs", {}).body == {"content": ""}
     world.may(world.sandbox.call("GET", endpoint.path).body["identity"]["principalId"], READER)
     endpoint.deploy("blue")
 
@@ -290,6 +305,10 @@ def test_a_deployment_with_traffic_is_not_deleted_and_one_without_leaves_nothing
 def test_an_endpoint_takes_its_deployments_along(world: World) -> None:
     endpoint = world.endpoint("whole")
     endpoint.deploy("inside")
+    assert endpoint.traffic(inside=100).status == 200
+    pid = endpoint.score({}).body["pid"]
     assert world.sandbox.call("DELETE", endpoint.path).status == 202
     until(lambda: world.sandbox.call("GET", endpoint.path).status == 404)
     assert list(world.sandbox.home.work.glob("deployments/inside-*")) == []
+    assert pid not in world.processes()
+    assert world.sandbox.call("GET", f"{endpoint.path}/deployments/inside").status == 404

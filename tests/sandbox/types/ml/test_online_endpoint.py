@@ -46,14 +46,41 @@ def test_shares_that_azure_refuses_are_refused(endpoint: Endpoint, properties: d
     assert says in answer.body["error"]["message"], answer
 
 
-def test_traffic_that_is_not_sent_stays_and_an_empty_one_ends_it(endpoint: Endpoint) -> None:
-    world = endpoint.world
-    body = {"location": "westeurope", "identity": {"type": "SystemAssigned"}, "properties": {"authMode": "Key"}}
+BODY = {"location": "westeurope", "identity": {"type": "SystemAssigned"}, "properties": {"authMode": "Key"}}
+
+
+def shares(endpoint: Endpoint) -> tuple[object, object]:
+    shown = endpoint.world.sandbox.call("GET", endpoint.path).body["properties"]
+    return shown["traffic"], shown["mirrorTraffic"]
+
+
+def test_a_put_without_traffic_ends_all_of_it(endpoint: Endpoint) -> None:
     assert endpoint.traffic(blue=90, green=10).status == 200
-    world.put(endpoint.path, body)
-    assert world.sandbox.call("GET", endpoint.path).body["properties"]["traffic"] == {"blue": 90, "green": 10}
-    world.put(endpoint.path, {**body, "properties": {"authMode": "Key", "traffic": {}}})
-    assert world.sandbox.call("GET", endpoint.path).body["properties"]["traffic"] == {}
+    endpoint.world.put(endpoint.path, BODY)
+    assert shares(endpoint) == ({}, {})
+
+
+def test_a_put_without_traffic_leaves_it_where_the_sandbox_is_told_to_keep_it(endpoint: Endpoint) -> None:
+    world, sent = endpoint.world, {"traffic": {"blue": 100}, "mirrorTraffic": {"green": 10}}
+    world.put(endpoint.path, {**BODY, "properties": {"authMode": "Key", **sent}})
+    world.sandbox.admin("PUT", "/unsent-traffic", {"unsent-traffic": "kept"})
+    try:
+        world.put(endpoint.path, BODY)
+        assert shares(endpoint) == ({"blue": 100}, {"green": 10})
+        world.put(endpoint.path, {**BODY, "properties": {"authMode": "Key", "traffic": {}}})
+        assert shares(endpoint) == ({}, {"green": 10})
+    finally:
+        world.sandbox.admin("PUT", "/unsent-traffic", {"unsent-traffic": "cleared"})
+    world.put(endpoint.path, BODY)
+    assert shares(endpoint) == ({}, {})
+
+
+def test_a_patch_leaves_what_it_does_not_send(endpoint: Endpoint) -> None:
+    sent = {"traffic": {"blue": 100}, "mirrorTraffic": {"green": 10}}
+    endpoint.world.put(endpoint.path, {**BODY, "properties": {"authMode": "Key", **sent}})
+    answer = endpoint.world.sandbox.call("PATCH", endpoint.path, {"tags": {"a": "b"}})
+    assert answer.status == 200
+    assert shares(endpoint) == ({"blue": 100}, {"green": 10})
 
 
 def test_a_new_endpoint_has_no_deployment_to_send_traffic_to(world: World) -> None:

@@ -1,0 +1,63 @@
+"""Judges what is in the sandbox's folder: the state, the contents beside it, the gateway."""
+
+import sqlite3
+from collections.abc import Iterator
+
+from sandbox.doctor import Finding, judged
+from sandbox.home import Home
+from sandbox.launch import foreign_port, running
+from sandbox.store.migrate import StateError, copy_path, prepare
+
+
+def examine_folder(home: Home) -> Iterator[Finding]:
+    """Look at everything in it; nothing is made or changed."""
+    yield _state(home)
+    yield _blobs(home)
+    if found := running(home):
+        yield Finding("gateway", True, f"answers on 127.0.0.1:{found.port} since {found.since}")
+        return
+    yield Finding("gateway", True, "not running; make up starts it")
+    if port := foreign_port(home):
+        yield Finding("port", True, f"127.0.0.1:{port} is another program's now: the gateway will take another one")
+
+
+def _state(home: Home) -> Finding:
+    if not home.database.exists():
+        return _gone(home)
+    try:
+        prepare(home.database)
+    except StateError as error:
+        return Finding("state", False, str(error))
+    return Finding("state", True, f"{home.database} is sound")
+
+
+def _gone(home: Home) -> Finding:
+    """No state: none was made yet, or somebody removed it and left what it belongs to."""
+    if copy_path(home.database).exists():
+        repair = "restore the last good copy with: .venv/bin/python -m sandbox restore"
+        return Finding("state", False, f"{home.database}: gone; {repair}")
+    left = [str(each) for each in (home.blobs, home.live) if each.is_dir() and any(each.iterdir())]
+    return judged(
+        "state", not left, f"{home.database}: gone, unlike {' and '.join(left)}, which mean nothing without it" if left
+        else "none yet", "put it back, or start afresh with: make purge",
+    )  # fmt: skip
+
+
+def _blobs(home: Home) -> Finding:
+    """The contents that the state names and keeps in files beside it."""
+    if not home.database.exists():
+        return Finding("blobs", True, "none yet")
+    try:
+        connection = sqlite3.connect(home.database)
+        try:
+            rows = connection.execute("SELECT container, name, file FROM blobs WHERE file IS NOT NULL").fetchall()
+        finally:
+            connection.close()
+    except (sqlite3.Error, UnicodeDecodeError):  # damage can reach the text of SQLite's own message
+        return Finding("blobs", True, "not looked at: the state cannot be read")
+    there = {path.name for path in home.blobs.iterdir()} if home.blobs.is_dir() else set()
+    lost = [f"{container}/{name}" for container, name, file in rows if file not in there]
+    return judged(
+        "blobs", not lost, f"{len(lost)} lost, the first of them {lost[0]}" if lost else f"{len(rows)} large ones",
+        f"put the files back into {home.blobs}, or start afresh with: make purge",
+    )  # fmt: skip

@@ -1,0 +1,69 @@
+"""What can be lost from the sandbox's folder is named with its repair."""
+
+import shutil
+import socket
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import doctor
+from sandbox.home import Home
+from tests.sandbox.conftest import Sandbox
+from tests.sandbox.world import World
+
+_SOCKETS: list[socket.socket] = []
+
+
+def _listening() -> int:
+    _SOCKETS.append(socket.create_server(("127.0.0.1", 0)))
+    return int(_SOCKETS[-1].getsockname()[1])
+
+
+def finding(home: Home, name: str) -> doctor.Finding:
+    return next(each for each in doctor.examine(home) if each.name == name)
+
+
+def test_a_state_that_is_gone_is_named_with_the_repair(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.make()
+    assert finding(home, "state").ok
+    (home.blobs / "x").write_bytes(b"x")
+    said = finding(home, "state")
+    assert not said.ok
+    assert f"{home.database}: gone" in said.says
+    assert "make purge" in said.says
+    home.database.with_name("state.db.good").write_bytes(b"x")
+    assert "python -m sandbox restore" in finding(home, "state").says
+
+
+def test_lost_blobs_are_named_with_the_repair(fresh_sandbox: Sandbox) -> None:
+    home = fresh_sandbox.home
+    assert finding(home, "blobs").ok
+    World(fresh_sandbox).blob("big", b"x" * 100_000)
+    assert finding(home, "blobs").ok
+    assert sqlite3.connect(home.database).execute("SELECT count(file) FROM blobs").fetchone() == (1,)
+    shutil.rmtree(home.blobs)
+    said = finding(home, "blobs")
+    assert not said.ok
+    assert "1 lost, the first of them" in said.says
+    assert str(home.blobs) in said.says
+    assert "make purge" in said.says
+
+
+def test_a_port_that_somebody_else_has_now_is_told(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.make()
+    port = _listening()
+    (home.root / "port").write_text(str(port))
+    said = finding(home, "port")
+    assert said.ok, "the gateway takes another"
+    assert f"127.0.0.1:{port} is another program's now" in said.says
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _SOCKETS:
+        _SOCKETS.pop().close()
