@@ -1,34 +1,51 @@
 # The daily verbs. `make` without one lists them.
 #
-# Python 3.11 and make do the whole set-up; nothing is installed outside this folder. A stamp inside each virtual
-# environment is newer than its lock file when what is installed is what is locked.
+# Python (3.11, 3.12 or 3.13: the newest that is found) and make do the whole set-up; nothing is installed outside this
+# folder. A stamp inside each virtual environment says which Python made it and what is installed (install.py).
 
 STACK ?= dev
-RELEASE ?= ops/flight-delay.yaml
-PYTHON ?= python3.11
+# Where a stack with promoted models gets them from, and why.
+FROM ?= dev
+REASON ?=
+export REASON
+# Such as PYTHON=/path/to/python3.12; without it the newest that is found.
+PYTHON ?=
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
+PYTHONS := python3.13 python3.12 python3.11
 PY := .venv/bin/python
 HOME_FOLDER := $(or $(SANDBOX_HOME),.sandbox)
-CONFIG := $(HOME_FOLDER)/config/Pulumi.$(STACK).yaml
 OUTPUTS := $(HOME_FOLDER)/outputs/$(STACK).json
-SANDBOX_UP := $(PY) -m sandbox up --stack $(STACK) --config-file $(CONFIG) --outputs $(OUTPUTS)
+LIVE := $(HOME_FOLDER)/live/$(STACK).yaml
+OUTPUTS_FROM := $(HOME_FOLDER)/outputs/$(FROM).json
+SANDBOX_UP := $(PY) -m sandbox up --stack $(STACK) --outputs $(OUTPUTS)
+# An operation on a stack that came up on this machine: what it needs to reach it, and which model it is about.
+LOCAL = environment="$$($(PY) -m sandbox env)" && eval "$$environment" && $(PY) -m
+ABOUT = --outputs $(OUTPUTS) $(if $(MODEL),--model $(MODEL))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Some container images set it; every command would then compile what it imports, again and again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up preview down purge status doctor test check docs bench lock data install
+.PHONY: help up preview down purge destroy status rollback abort retire versions lineage model doctor test check docs \
+	bench lock install install-dev
 
 help:
 	@echo 'make up        bring the stack up on this machine, train and release what changed (STACK=dev)'
 	@echo 'make preview   show what would change; needs neither the sandbox nor credentials (STACK=dev)'
-	@echo 'make status    what came up, at which depth'
+	@echo 'make status    what came up, what serves whom, what runs, and what differs from the program (STACK=dev)'
+	@echo 'make versions  versions of a model and where they are live (STACK=dev MODEL=)'
+	@echo 'make lineage   from the endpoint back to commit and data (STACK=dev MODEL=), or DATA=NAME:VERSION onwards'
+	@echo 'make rollback  give the traffic back at once, until LIFT=1 (STACK=dev MODEL= REASON= TO=)'
+	@echo 'make abort     end a rollout that is under way (STACK=dev MODEL=)'
+	@echo 'make retire    take away deployments that have cooled down (STACK=dev MODEL=)'
+	@echo 'make model     write the folder of another model, trained and served like the first (NAME= STACK=dev)'
 	@echo 'make doctor    judge this machine and the state, and say how to repair each trouble'
+	@echo 'make destroy   delete what the stack declares, after saying what that is (STACK=dev)'
 	@echo 'make down      stop everything and keep the data'
 	@echo 'make purge     stop everything and remove the data'
 	@echo 'make test      all tests, the whole way from `make up` to an answer included'
@@ -37,13 +54,19 @@ help:
 	@echo 'make bench     measure this machine'
 	@echo 'make lock      pin all dependencies again, with hashes'
 
-up: install data
-	@mkdir -p $(HOME_FOLDER)/config $(HOME_FOLDER)/outputs
-	@$(PY) -m ops.stack_file --base Pulumi.$(STACK).yaml --config-file $(CONFIG)
+# The live file is written by releases only; where it was lost, it is written again before anything reads it.
+up: install
+	@mkdir -p $(HOME_FOLDER)/outputs
+	@$(PY) -m ops.data --stack $(STACK)
+	@[ -e $(LIVE) ] || [ ! -e $(OUTPUTS) ] || $(PY) -m sandbox run -- $(PY) -m ops.live --outputs $(OUTPUTS) --restore
 	@$(SANDBOX_UP)
-	@environment="$$($(PY) -m sandbox env)"; eval "$$environment"; \
-	$(PY) -m ops.release --outputs $(OUTPUTS) --config-file $(CONFIG) --release-file $(RELEASE) \
-		--apply '$(SANDBOX_UP)'
+ifneq ($(STACK),$(FROM))
+	@[ ! -e $(OUTPUTS_FROM) ] || { $(LOCAL) ops.promote --outputs $(OUTPUTS_FROM) --to-outputs $(OUTPUTS) \
+		--to-stack $(STACK) --reason "$${REASON:-make up on this machine}"; }
+endif
+	@$(LOCAL) ops.release --outputs $(OUTPUTS) --apply '$(SANDBOX_UP)' $${REASON:+--reason "$$REASON"} \
+		$(if $(filter-out $(FROM),$(STACK)),$$([ ! -e $(OUTPUTS_FROM) ] || echo --from-outputs $(OUTPUTS_FROM))) \
+		--before 'eval "$$($(PY) -m sandbox env)"'
 	@echo
 	@$(PY) -m sandbox status --stack $(STACK)
 	@echo
@@ -52,14 +75,40 @@ up: install data
 	@echo 'To take it to Azure:                       docs/how-to/azure.md'
 	@echo 'To stop, and keep the data:                make down'
 
-preview: install data
+preview: install
 	@$(PY) -m sandbox preview --stack $(STACK)
 
 status: install
 	@$(PY) -m sandbox status --stack $(STACK)
+	@$(LOCAL) ops.status $(ABOUT)
+	@$(PY) -m sandbox preview --stack $(STACK)
 
-doctor: install
-	@$(PY) -m sandbox doctor
+versions: install
+	@$(LOCAL) ops.versions $(ABOUT)
+
+lineage: install
+	@$(LOCAL) ops.lineage $(ABOUT) $(if $(DATA),--data $(DATA))
+
+rollback: install
+	@$(LOCAL) ops.rollback $(ABOUT) $(if $(LIFT),--lift) $(if $(TO),--to $(TO)) $${REASON:+--reason "$$REASON"}
+
+abort: install
+	@$(LOCAL) ops.abort $(ABOUT)
+
+retire: install
+	@$(LOCAL) ops.retire $(ABOUT) --apply '$(SANDBOX_UP)'
+
+model: install
+	@.venv-models/bin/python -m ml_jobs.scaffold --name '$(NAME)' --stack $(STACK)
+
+# Judges a machine on which nothing is installed yet, too: any Python will do.
+doctor:
+	@for each in $(PY) python3 $(PYTHONS); do \
+		if "$$each" -c '' 2>/dev/null; then exec "$$each" -m sandbox.doctor; fi; \
+	done; $(no_python)
+
+destroy: install
+	@$(PY) -m sandbox destroy --stack $(STACK)
 
 down: install
 	@$(PY) -m sandbox down
@@ -67,70 +116,69 @@ down: install
 purge: install
 	@$(PY) -m sandbox purge
 
-test: install .venv/.dev data
+test: install-dev
+	@$(PY) -m ops.data
 	@$(PY) -m pytest -q -n 2 --dist loadfile
 
-check: install .venv/.dev
+check: install-dev
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy --strict .
 	@$(PY) -m pytest -q tests/test_secrets.py tests/test_docs.py tests/test_rooms.py
 
-docs: install .venv/.dev data
+docs: install-dev
+	@$(PY) -m ops.data
 	@$(PY) -m pytest -q -n 2 --dist loadfile tests/sandbox --ignore tests/sandbox/test_evidence.py --evidence docs/reference/evidence.json
 	@$(PY) docs/generate.py
 
-bench: install .venv/.dev data
+bench: install-dev
+	@$(PY) -m ops.data
 	@$(PY) -m bench
 
-data: install
-	@$(PY) -m ml_jobs.snapshot >/dev/null; [ $$SECONDS -eq 0 ] || $(call took,data,.data/flights)
-
-# Both at once: the second hides behind the first.
 install:
-	@$(MAKE) -s -j2 .venv/.core .venv-serving/.serving
+	@$(find_python); "$$python" install.py .venv=requirements.lock .venv-models=requirements-models.lock
 
-.venv/.core: requirements.lock
-	$(call venv,requirements.lock)
+install-dev:
+	@$(find_python); "$$python" install.py .venv=requirements.lock+requirements-dev.lock \
+		.venv-models=requirements-models.lock
 
-.venv-serving/.serving: requirements-serving.lock
-	$(call venv,requirements-serving.lock)
-
-.venv/.dev: requirements-dev.lock .venv/.core
-	$(call pip,requirements-dev.lock)
-
-define venv
-	@command -v $(PYTHON) >/dev/null || { \
-		echo 'error: $(PYTHON) is not installed' >&2; \
-		echo '  why: the locked dependencies are for Python 3.11' >&2; \
-		echo '  do: install it (for example: apt install python3.11 python3.11-venv), or say where it is: make PYTHON=/path/to/python3.11' >&2; \
-		exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
-		echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1)" >&2; \
-		echo '  do: say where a Python 3.11 is: make PYTHON=/path/to/python3.11' >&2; \
-		exit 2; }
-	@echo '  … install    $(1) (once; a minute or two)'
-	@$(PYTHON) -m venv --clear $(@D)
-	$(call pip,$(1))
+# Each is asked: a name on PATH may lead to nothing (pyenv), or to a Python without venv (Debian).
+define find_python
+python=''; \
+for each in $(or $(PYTHON),$(PYTHONS)); do \
+	if "$$each" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
+	then python="$$each"; break; fi; \
+done; \
+[ -n "$$python" ] || { $(no_python); }
 endef
 
-# pip checks each file against the lock. Compiling would take longer than everything that is ever imported.
-define pip
-	@$(@D)/bin/python -m pip install --quiet --require-hashes --no-deps --no-compile -r $(1); $(call took,install,$(1))
-	@touch $@
+define no_python
+{ if [ -z '$(PYTHON)' ]; then echo 'error: no Python 3.11, 3.12 or 3.13 with venv was found on PATH'; \
+elif command -v '$(PYTHON)' >/dev/null; then echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1), or lacks venv"; \
+else echo 'error: $(PYTHON) is not installed'; fi; \
+echo '  why: the locked dependencies are for 3.11, 3.12 and 3.13, each with its venv module'; \
+echo '  do: install one (for example: apt install python3 python3-venv), or say where one is: make PYTHON=/path/to/python3.12'; \
+} >&2; exit 2
 endef
 
 # Ends a recipe line: what it did and for how long.
 took = printf '  ✓ %-10s %-62s %7.1f s\n' '$(1)' '$(2)' $$SECONDS
 
-# uv resolves for every platform and writes the hashes; it is needed here and nowhere else.
+# uv resolves for all of 3.11, 3.12 and 3.13 and every platform, and writes the hashes; it is needed here and nowhere
+# else. What one lock has pinned is what the next takes where it can: versions differ only where something forces it.
 lock: .venv-lock/.uv
-	@for name in requirements requirements-dev requirements-serving; do \
-		.venv-lock/bin/uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 \
-			--output-file $$name.lock $$name.in; \
-	done
+	@cat requirements.lock requirements-models.lock requirements-dev.lock >.venv-lock/known
+	@$(LOCK) requirements.lock requirements.in
+	@cat requirements.lock .venv-lock/known >requirements-models.lock
+	@$(LOCK) requirements-models.lock requirements-models.in
+	@cat requirements.lock requirements-models.lock .venv-lock/known >requirements-dev.lock
+	@$(LOCK) requirements-dev.lock requirements-dev.in
+	@.venv-lock/bin/python ml_jobs/environments/generate.py .venv-lock/bin/uv
+
+LOCK := .venv-lock/bin/uv pip compile --quiet --no-header --no-annotate --generate-hashes --universal \
+	--fork-strategy fewest --python-version 3.11 --output-file
 
 .venv-lock/.uv:
-	@$(PYTHON) -m venv $(@D)
+	@$(find_python); "$$python" -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet uv==0.13.8
 	@touch $@

@@ -1,16 +1,25 @@
-"""What happens between two applies of the stack: train, register, promote, roll out, smoke-test.
+"""What happens between two applies of a stack: train, register, release, roll out, take back, look.
 
-Each file is one command with its command line in its first lines; ``release`` is all of them in a row. They speak to
-Azure through its own client libraries and read what the stack made from the JSON file of its outputs, so the same
-command serves every stack.
+Each file is one command with its command line in its first lines; ``release`` is those that make a model live, in a
+row. They speak to Azure through its own client libraries and read what the stack made from the JSON file of its
+outputs, so the same command serves every stack.
 
-    submit     run the training pipeline, or follow the run that has the same inputs
-    register   make the run's model a version, with its lineage
-    promote    write a deployment of that version into the stack's configuration file
-    rollout    shift traffic to a deployment, step by step, with a way back
-    smoke      ask the endpoint real questions and judge the answers
-    release    all of the above
-    endpoint   where the endpoint is and how to call it
+    release       from a training run, or from the registry, to a model that answers
+    submit        run a model's training pipeline, or follow the run that has the same inputs
+    register      make a run's model, or one that was trained elsewhere, a version with its lineage
+    smoke         ask an endpoint, or one deployment, real questions and judge the answers
+    rollout       shift traffic to a deployment, step by step, with a way back
+    rollback      give the traffic back, at once, until that is lifted
+    abort         end a rollout that is under way
+    retire        take away deployments that have cooled down
+    promote       share a version into the ML registry, for another stack
+    live          compare the live file with what Azure runs, or write it again
+
+    status        endpoints with their traffic, models with where they come from, runs
+    endpoint      where an endpoint is and how to call it
+    versions      a model's versions, how good they are and where they are live
+    lineage       from an endpoint to commit and data, from a data version to every model and deployment
+    unreferenced  versions that nothing refers to
 
 Exit codes: 0 done, 1 a check, a gate or Azure said no, 2 wrong arguments or configuration, 130 interrupted.
 """

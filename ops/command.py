@@ -42,6 +42,19 @@ class UsageError(OpsError):
     exit_code = USAGE
 
 
+class SomeFailedError(OpsError):
+    """Some of several independent things failed; each was printed when it happened.
+
+    Attributes:
+        failed: by what they failed at.
+        result: of those that did not fail.
+    """
+
+    def __init__(self, what: str, failed: dict[str, OpsError], result: dict[str, Any]) -> None:
+        super().__init__(f"{what}: {', '.join(failed)}", repair="each says above what to do about it")
+        self.failed, self.result = failed, result
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which a pipeline sends to a cancelled job: it takes the same way out as Ctrl-C."""
 
@@ -65,7 +78,25 @@ def parser(module: str, summary: str) -> argparse.ArgumentParser:
         "--outputs", type=Path, required=True, metavar="FILE",
         help="the stack's outputs as JSON, as `pulumi stack output --json` prints them",
     )  # fmt: skip
+    made.add_argument("--stack", metavar="NAME", help="name of the stack (default: that of the file of outputs)")
+    made.add_argument("--model", metavar="NAME", help="one of the stack's models (may be left out when it is the only)")
     return made
+
+
+def stack_of(given: argparse.Namespace) -> str:
+    """The stack's name: given, or that of the file of its outputs."""
+    return str(given.stack or given.outputs.stem)
+
+
+def seconds(text: str) -> float:
+    """A positive number of seconds, as an argument."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: want a number of seconds above 0")
+    return value
 
 
 def run(
@@ -86,7 +117,7 @@ def run(
     except OpsError as error:
         return _fail(made.prog, given, error, error.exit_code)
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
-        return _fail(made.prog, given, _explain(error), FAILED)
+        return _fail(made.prog, given, explain(error), FAILED)
     if given.json:
         _envelope(made.prog, DONE, result, [])
     return DONE
@@ -99,8 +130,10 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 def _fail(command: str, given: argparse.Namespace, error: OpsError, exit_code: int) -> int:
     print(error, file=sys.stderr)
     if given.json:
-        told = {"what": error.what, "why": error.why, "repair": error.repair, "log": error.log}
-        _envelope(command, exit_code, None, [told])
+        result = error.result if isinstance(error, SomeFailedError) else None
+        failed = error.failed.values() if isinstance(error, SomeFailedError) else [error]
+        told = [{"what": each.what, "why": each.why, "repair": each.repair, "log": each.log} for each in failed]
+        _envelope(command, exit_code, result, told)
     return exit_code
 
 
@@ -109,7 +142,7 @@ def _envelope(command: str, exit_code: int, result: Any, errors: list[dict[str, 
     print(json.dumps(envelope, indent=2))
 
 
-def _explain(error: Exception) -> OpsError:
+def explain(error: Exception) -> OpsError:
     """Azure's and the network's own errors in our words; anything else is a defect, kept in a file."""
     name = type(error).__name__
     origin = type(error).__module__.partition(".")[0]

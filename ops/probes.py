@@ -1,16 +1,20 @@
-"""Where a rollout's gate takes its question and the right answer from: the folder of the deployment's own model."""
+"""Where a rollout's gate takes its questions and the right answers from: the folder of the deployment's own model."""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 from ops.command import OpsError
-from ops.gate import Budget, Probe, Verdict, judge
+from ops.gate import Budget, Judged, Probe, Verdict, judge
 from ops.scoring import Scorer
-from ops.submit import OUTPUT
-from ops.workspace import EndpointView, ModelVersion
+from ops.views import EndpointView
 
-SAMPLE = "sample.json"
+PROBES = "probes.json"
+# What takes longer than this counts as an error: a gate has to end though nobody answers.
+_TIMEOUT_SECONDS = 5.0
+LOG_FOLDER = Path("build/deployments")
 
 
 class Source(Protocol):
@@ -22,11 +26,49 @@ class Source(Protocol):
     def endpoint_secret(self, name: str) -> str:  # noqa: D102 - see Workspace
         ...
 
-    def models(self, name: str) -> list[ModelVersion]:  # noqa: D102 - see Workspace
+    def model_file(self, asset: str, file: str) -> bytes | None:  # noqa: D102 - see Workspace
         ...
 
-    def output_file(self, run: str, output: str, file: str) -> bytes | None:  # noqa: D102 - see Workspace
+    def deployment_log(self, endpoint: str, deployment: str) -> str:  # noqa: D102 - see Workspace
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probes:
+    """A model's own questions.
+
+    Attributes:
+        probes: each with the model's own answer.
+        max_shift: how far predictions may differ from the running deployment's; None where the model sets no bound.
+    """
+
+    probes: list[Probe]
+    max_shift: float | None = None
+
+    @classmethod
+    def read(cls, content: bytes | None, reference: str, least: int) -> "Probes":
+        """Reads a model's file.
+
+        Raises:
+            OpsError: there is none, it is damaged, or it holds too few.
+        """
+        repair = "release a version whose folder holds it; the training pipeline writes it"
+        if content is None:
+            raise OpsError(f"model {reference} has no {PROBES}: its answers cannot be judged", repair=repair)
+        try:
+            kept = json.loads(content)
+            pairs = list(zip(kept["requests"], kept["answers"], strict=True))
+            bound = kept.get("max_shift")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise OpsError(
+                f"{PROBES} of model {reference} is damaged", why=f"{type(error).__name__}: {error}", repair=repair
+            ) from None
+        if len(pairs) < least:
+            raise OpsError(
+                f"{PROBES} of model {reference} holds {len(pairs)} requests", why=f"a gate needs {least} to tell",
+                repair=repair,
+            )  # fmt: skip
+        return cls(probes=[Probe(request=request, expected=answer) for request, answer in pairs], max_shift=bound)
 
 
 @dataclass
@@ -37,36 +79,45 @@ class ModelGate:
         workspace: where the model is.
         endpoint: name of the endpoint.
         deployment: that is judged.
-        budget: how long, and what is good enough.
+        budget: how much, and what is good enough.
 
     Raises:
-        OpsError: the model behind the deployment was not registered by a release, or its run kept no sample.
+        OpsError: the folder of the deployment's model holds no questions, or too few.
     """
 
     workspace: Source
     endpoint: str
     deployment: str
     budget: Budget
-    _ready: tuple[Scorer, Probe] | None = field(default=None, init=False)
+    _ready: tuple[Scorer, Probes] | None = field(default=None, init=False)
 
-    def __call__(self, shares_traffic: bool) -> Verdict:
-        """Judges the deployment as it stands."""
+    def __call__(self, source: str, share: int, beat: Callable[[], None]) -> Verdict:
+        """Judges the deployment as it stands, against the one that had the traffic before.
+
+        Args:
+            source: asked beside it; empty when there is none.
+            share: percentage of the callers' requests that reaches it; from 1 on it is also asked as they ask.
+            beat: called about every second.
+        """
         if self._ready is None:
             view = self.workspace.endpoint(self.endpoint)
-            probe = self._probe(view.deployments[self.deployment])
-            self._ready = Scorer(view.uri, self.workspace.endpoint_secret(self.endpoint)), probe
-        scorer, probe = self._ready
-        return judge(scorer, self.deployment, shares_traffic, probe, self.budget)
+            asset = view.assets[self.deployment]
+            content = self.workspace.model_file(asset, PROBES)
+            probes = Probes.read(content, view.deployments[self.deployment], self.budget.requests)
+            scorer = Scorer(view.uri, self.workspace.endpoint_secret(self.endpoint), _TIMEOUT_SECONDS)
+            self._ready = scorer, probes
+        scorer, probes = self._ready
+        who = Judged(candidate=self.deployment, stable=source, share=share, max_shift=probes.max_shift)
+        verdict = judge(scorer, who, probes.probes, self.budget, beat)
+        return verdict if verdict.healthy else replace(verdict, log=self._log())
 
-    def _probe(self, reference: str) -> Probe:
-        name, _, version = reference.partition(":")
-        model = next((known for known in self.workspace.models(name) if known.version == version), None)
-        run = model.properties.get("run") if model else None
-        content = self.workspace.output_file(run, OUTPUT, SAMPLE) if run else None
-        if content is None:
-            raise OpsError(
-                f"model {reference} has no {SAMPLE}: its answers cannot be judged",
-                repair="promote a version that python -m ops.register made",
-            )
-        sample = json.loads(content)
-        return Probe(request=sample["request"], expected=sample["answer"])
+    def _log(self) -> str:
+        """Keeps what the deployment wrote, since it may be removed next; returns the file, or nothing."""
+        try:
+            text = self.workspace.deployment_log(self.endpoint, self.deployment)
+        except Exception:  # noqa: BLE001 - without its log a no is a no as well
+            return ""
+        file = LOG_FOLDER / f"{self.endpoint}-{self.deployment}.log"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return str(file)

@@ -1,108 +1,178 @@
-"""Writes a deployment of a model version into a stack's configuration file; the next apply creates it.
+"""Shares a model version of one stack into the ML registry, from where another stack deploys it: nothing is trained.
 
-    python -m ops.promote --outputs FILE --config-file Pulumi.prod.yaml --model NAME --version N [--json]
+    python -m ops.promote --outputs dev.json --to-outputs prod.json --to-stack prod --reason TEXT
+                          [--model NAME [--version N]] [--json]
 
-Blue and green take turns: the deployment that holds the traffic stays as it is, the other one gets the version. On
-Azure the changed file goes through a pull request, whose preview shows the new deployment.
+The version keeps its name, its number, its files and what is recorded about them; without ``--version`` it is the one
+that is live. Without ``--model`` it is done for every model that the other stack takes from the registry. Afterwards
+``python -m ops.release`` brings them up there.
 """
 
 import argparse
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Protocol
 
 from ops import command
 from ops.command import OpsError, UsageError
-from ops.register import GATES, PASSED
+from ops.commit import Commit
+from ops.origin import check
+from ops.register import DIGEST
+from ops.registry import Registry
 from ops.report import Report
-from ops.stack import Stack
-from ops.stack_file import Deployment, StackFile
-from ops.workspace import EndpointView, ModelVersion, Workspace
+from ops.stack import Model, Stack
+from ops.views import EndpointView, ModelVersion
+from ops.workspace import Workspace
 
-COLOURS = ("blue", "green")
-
-# Of a first deployment; later ones take over the size of the live one, which a reviewed change may have set.
-_FIRST = Deployment(name=COLOURS[0], model="", version="", instance_type="Standard_D2as_v5", instance_count=1)
+PROMOTED_BY, PROMOTED_WHY, PROMOTED_FROM = "promoted_by", "promoted_reason", "promoted_from"
 
 
-def choose(deployments: Iterable[Deployment], view: EndpointView, model: str, version: str) -> tuple[Deployment, bool]:
-    """Returns the deployment that shall hold the version, and True when the file has to change for it.
+class Source(Protocol):
+    """What a promotion needs from the workspace that a model comes from."""
+
+    def models(self, name: str) -> list[ModelVersion]:  # noqa: D102 - see Workspace
+        ...
+
+    def endpoint(self, name: str) -> EndpointView:  # noqa: D102 - see Workspace
+        ...
+
+    def share(self, model: ModelVersion, registry: str) -> None:  # noqa: D102 - see Workspace
+        ...
+
+
+class Target(Protocol):
+    """What a promotion needs from a registry."""
+
+    name: str
+
+    def version(self, name: str, version: str) -> ModelVersion | None:  # noqa: D102 - see Registry
+        ...
+
+    def digest(self, name: str, version: str) -> str:  # noqa: D102 - see Registry
+        ...
+
+    def describe(self, model: ModelVersion) -> None:  # noqa: D102 - see Registry
+        ...
+
+
+def choose(source: Source, model: Model, number: str | None) -> ModelVersion:
+    """The version that was asked for, else the live one.
+
+    Raises:
+        UsageError: there is no such version; names those there are.
+        OpsError: nothing is live.
+    """
+    versions = source.models(model.name)
+    if number is None:
+        champion = source.endpoint(model.endpoint).champion
+        if champion is None:
+            raise OpsError(f"model {model.name} is not live in its own stack", repair="release it there first")
+        number = champion.partition(":")[2]
+    found = next((known for known in versions if known.version == number), None)
+    if found is None:
+        there = ", ".join(known.version for known in versions) or "no version at all"
+        raise UsageError(f"--version {number}: model {model.name} has no such version", why=f"it has {there}")
+    return found
+
+
+def promote(source: Source, registry: Target, version: ModelVersion, tags: dict[str, str]) -> tuple[ModelVersion, bool]:
+    """Returns the registry's version, and True when this call put it there.
+
+    Whatever Azure carries over by itself, its files are read again and everything that is recorded is completed.
 
     Args:
-        deployments: what the file declares.
-        view: the endpoint as it is.
-        model: name of the model.
-        version: its version.
+        source: workspace that it comes from.
+        registry: that it goes to.
+        version: to promote.
+        tags: who promotes it, and why.
 
     Raises:
-        OpsError: a rollout of something else is under way.
+        OpsError: it may not go live, or the registry has other content under its name and number.
     """
-    declared = {deployment.name: deployment for deployment in deployments}
-    for deployment in declared.values():
-        if (deployment.model, deployment.version) == (model, version):
-            return deployment, False
-    if view.shift or len(view.traffic) > 1:
-        shares = ", ".join(f"{name} {share} %" for name, share in sorted(view.traffic.items()))
+    check(version, clean_commit=True)
+    wanted = version.properties.get(DIGEST)
+    if not wanted:
         raise OpsError(
-            f"cannot promote {model}:{version}: a rollout is under way ({shares})",
-            repair="finish it with python -m ops.rollout --to NAME, or go back with python -m ops.rollout --abort",
+            f"model {version.reference} has no property {DIGEST!r}",
+            repair="promote a version that python -m ops.register made",
         )
-    live = view.live
-    free = [name for name in dict.fromkeys([*declared, *COLOURS]) if name != live]
-    name = free[0]
-    size = declared.get(name) or declared.get(live or "") or _FIRST
-    return replace(size, name=name, model=model, version=version), True
-
-
-def check(models: list[ModelVersion], model: str, version: str) -> None:
-    """Refuses a version that does not exist or that did not pass its gates.
-
-    Raises:
-        UsageError: no such version; names those there are.
-        OpsError: the gates recorded on it failed, or none are recorded.
-    """
-    found = next((known for known in models if known.version == version), None)
-    if found is None:
-        versions = ", ".join(sorted((known.version for known in models), key=lambda v: (len(v), v)))
-        raise UsageError(f"model {model} has no version {version}", why=f"it has {versions or 'no version at all'}")
-    verdict = found.properties.get(GATES, "no gate is recorded on it")
-    if verdict != PASSED:
+    there = registry.version(version.name, version.version)
+    recorded = there.properties.get(DIGEST) if there else None
+    if there is None:
+        source.share(version, registry.name)
+    found = recorded or registry.digest(version.name, version.version)
+    if found != wanted:
         raise OpsError(
-            f"model {model}:{version} may not be promoted", why=verdict,
-            repair="promote a version that passed, or train a better one",
-        )  # fmt: skip
-
-
-def promote(
-    file: StackFile, models: list[ModelVersion], view: EndpointView, model: str, version: str
-) -> tuple[Deployment, bool]:
-    """Checks the version and writes it into the file; returns the deployment and True when the file changed."""
-    check(models, model, version)
-    deployment, changes = choose(file.deployments, view, model, version)
-    if changes:
-        file.write(file.with_deployment(deployment))
-    return deployment, changes
+            f"registry {registry.name} has other content under {version.reference}",
+            why=f"its digest is {found}, that of the workspace's version is {wanted}",
+            repair="a number is never given twice: train again with python -m ops.release --again, "
+            "and promote the version that this makes",
+        )
+    promoted = replace(version, tags={**version.tags, **tags})
+    if there and recorded and there.tags.keys() >= tags.keys():
+        return there, False
+    registry.describe(promoted)
+    return promoted, True
 
 
 def _main(given: argparse.Namespace) -> dict[str, object]:
-    stack, file = Stack.read(given.outputs), StackFile(given.config_file)
-    with Report().step("promote") as step:
-        workspace = Workspace(stack)
-        deployment, changed = promote(
-            file, workspace.models(given.model), workspace.endpoint(stack.endpoint), given.model, given.version
+    stack, to = Stack.read(given.outputs), Stack.read(given.to_outputs)
+    models = _wanted(given, stack, to)
+    name, report = stack.registry or to.registry, Report()
+    problems = []
+    if not given.reason.strip():
+        problems.append("--reason is empty: want why this model goes there")
+    if name is None and models:
+        problems.append(f"registry is null in {given.outputs} and in {given.to_outputs}: declare mlops:registry")
+    if given.version and len(models) > 1:
+        problems.append("--version needs --model: a number means something for one model only")
+    if problems:
+        raise UsageError("; ".join(problems), repair="correct what is named and run the same command again")
+    if name is None or not models:
+        with report.step("promote") as step:
+            step.done_before, step.result = True, f"stack {given.to_stack} takes no model from {given.outputs}"
+        return {}
+    workspace, registry = Workspace(stack), Registry(name)
+    tags = {PROMOTED_BY: Commit.here().author, PROMOTED_WHY: given.reason, PROMOTED_FROM: stack.workspace_id}
+    result: dict[str, object] = {}
+    for model in models:
+        with report.step("promote") as step:
+            shared, is_new = promote(workspace, registry, choose(workspace, model, given.version), tags)
+            step.done_before = not is_new
+            step.result = f"{shared.reference} in registry {name}, for stack {given.to_stack}"
+            result[model.name] = {**asdict(shared), "registry": name}
+    return result
+
+
+def _wanted(given: argparse.Namespace, stack: Stack, to: Stack) -> list[Model]:
+    """The model that is named, else every one that the other stack takes from the registry.
+
+    Raises:
+        UsageError: the other stack does not take the model that is named.
+    """
+    taken = [name for name, model in to.models.items() if model.promoted]
+    if given.model is None:
+        return [model for name, model in stack.models.items() if name in taken]
+    model = stack.model(given.model)
+    if model.name not in taken:
+        raise UsageError(
+            f"stack {given.to_stack} does not take {model.name} from a registry",
+            why=f"it takes {', '.join(taken) or 'no model'}",
+            repair=f"write promoted: true to {model.name} in its configuration and apply it",
         )
-        step.done_before = not changed
-        step.result = f"{deployment.name} = {given.model}:{given.version} in {given.config_file}"
-    return asdict(deployment)
+    return [model]
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of this command."""
     made = command.parser("promote", __doc__.partition("\n")[0])
-    made.add_argument("--config-file", type=Path, required=True, metavar="FILE", help="stack file to edit")
-    made.add_argument("--model", required=True, help="name of a registered model")
-    made.add_argument("--version", required=True, help="its version")
+    made.add_argument(
+        "--to-outputs", type=Path, required=True, metavar="FILE", help="outputs of the stack that it shall go to"
+    )
+    made.add_argument("--to-stack", required=True, metavar="NAME", help="name of that stack")
+    made.add_argument("--version", metavar="N", help="version to promote (default: the live one)")
+    made.add_argument("--reason", required=True, help="why it goes there; kept on the registry's version")
     return made
 
 

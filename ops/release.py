@@ -1,182 +1,294 @@
-"""Takes a stack from its training pipeline to a model that answers: train, register, promote, roll out, smoke.
+"""Takes models from their training pipeline, or from the ML registry, to answers that callers get.
 
-    python -m ops.release --outputs FILE --apply "pulumi up -y -s dev" [--stack dev] [--config-file FILE]
-                          [--reason TEXT] [--release-file ops/flight-delay.yaml] [--json]
+    python -m ops.release --outputs FILE --apply "pulumi up -y -s dev" [--stack NAME] [--model NAME] [--reason TEXT]
+                          [--version N | --from-outputs FILE] [--again] [--timeout SECONDS] [--before COMMAND] [--json]
 
-Each step looks first whether its work is done, so running it again goes on where the last run ended, and does nothing
-when there is nothing to do. ``--apply`` is run when the stack's configuration file names a deployment that Azure does
-not have yet. ``=`` before a step means that its work was found done.
+The order: train, register, name the deployment in the live file, apply (it comes up at 0 % beside the live one), ask it
+by its name, roll it out, take away what has cooled down. A no anywhere gives back what was before: the live file, the
+deployments and the traffic. Each step looks first whether its work is done, so running it again goes on where the last
+run ended. ``=`` before a step means that its work was found done.
+
+A promoted model is not trained: ``--version`` names the registry's version to deploy, ``--from-outputs`` the stack
+whose live version is taken. Where a model is trained, ``--version`` deploys a version that is registered, as it is.
+
+Without ``--model`` each model of the stack is released; one that fails does not keep the next from its turn.
 """
 
 import argparse
 import shlex
-import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ops import command
+from live_file import LiveDeployment
+from ops import command, live, model, retire, submit
 from ops.command import OpsError, UsageError
-from ops.endpoint import card
+from ops.commit import Commit
+from ops.deploy import Deployments
+from ops.deploy import Endpoint as Deployer
+from ops.endpoint import Call
 from ops.gate import Budget
+from ops.hold import take
+from ops.model import Recipe
+from ops.origin import Library, Origin, Trained
 from ops.probes import ModelGate, Source
-from ops.promote import promote
-from ops.register import Models, find, register
-from ops.release_file import DEFAULT, Commit, ReleaseFile
-from ops.report import Report
-from ops.rollout import Endpoint, Rollout, show
-from ops.scoring import Scorer
-from ops.smoke import picture, smoke
-from ops.stack import Stack
-from ops.stack_file import Deployment, StackFile
-from ops.submit import Jobs, follow, submit
-from ops.workspace import ModelVersion, Workspace
+from ops.register import Models
+from ops.report import Report, Step
+from ops.rollout import Rollout
+from ops.rollout_state import BlobStore, State, Store
+from ops.scoring import Answer, Scorer
+from ops.smoke import picture, prove_model, smoke
+from ops.stack import Model, Stack
+from ops.submit import Jobs
+from ops.traffic import Endpoint, look, show
+from ops.views import EndpointView, ModelVersion
+from ops.workspace import Workspace
 
 
-class Cloud(Jobs, Models, Endpoint, Source, Protocol):
+class Cloud(Jobs, Models, Endpoint, Source, Deployer, Protocol):
     """What a release needs from a workspace: what its steps need."""
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Release:
-    """One release.
+    """The release of one model.
 
     Attributes:
-        stack: what the stack made.
-        file: what the release is made of.
-        config_file: the stack's configuration file.
-        apply: command that applies the stack.
-        reason: kept on the model version.
+        model: of the stack.
+        recipe: what its file says.
+        origin: where its versions come from.
+        deployments: the model's, in this stack.
+        azure: the workspace.
+        store: the state of the endpoint's rollouts.
         report: where progress goes.
-        workspace: where the models are.
-        outputs: the file that the stack was read from; the closing lines name it.
+        call: how the endpoint is called.
         quiet: print no closing lines.
     """
 
-    stack: Stack
-    file: ReleaseFile
-    config_file: Path
-    apply: list[str]
-    reason: str
+    model: Model
+    recipe: Recipe
+    origin: Origin
+    deployments: Deployments
+    azure: Cloud
+    store: Store
     report: Report
-    workspace: Cloud
-    outputs: Path
+    call: Call
     quiet: bool
 
     def run(self) -> dict[str, object]:
-        """Does what is left to do; returns what is live and what it answered."""
-        model = self._train()
-        deployment = self._promote(model)
-        self._apply(deployment)
-        self._roll_out(deployment)
-        with self.report.step("smoke") as step:
-            view = self.workspace.endpoint(self.stack.endpoint)
-            secret = self.workspace.endpoint_secret(self.stack.endpoint)
-            answer, _ = smoke(Scorer(view.uri, secret), self.file.smoke, step)
+        """Does what is left to do; returns what is live.
+
+        Raises:
+            OpsError: something said no, and everything is as it was; or it cannot be given back, and that is said.
+        """
+        state, view = look(self.azure, self.store, self.model.endpoint)
+        self._check_known(view)
+        if (held := state.holds(view.traffic, self.store.now())) and (
+            not state.to or state.foreign(view.traffic, self.store.now())
+        ):
+            with self.report.step("held") as step:
+                step.done_before, step.result = True, f"{show(view.traffic)} stays: {held}"
+                step.note("python -m ops.rollback --lift ends it")
+            return self._result(view, None, None)
+        version, reference = self.origin.version(view, self.report)
+        wanted = live.entry(self.model, version, reference)
+        answer: Answer | None = None
+        if self._is_live(wanted, state, view):
+            with self.report.step("live") as step:
+                step.done_before, step.result = True, f"{wanted.name} of {version.reference} takes 100 %"
+        else:
+            answer = self._replace(wanted, version, serves=not state.to and view.traffic == {wanted.name: 100})
+        self._retire()
+        view = self.azure.endpoint(self.model.endpoint)
         if not self.quiet:
-            print(f"\n{card(view.uri, secret, self.outputs, self.file.smoke.file)}")
-            print(picture(self.file.smoke, answer))
-        return {
-            "model": f"{model.name}:{model.version}",
-            "deployment": deployment.name,
-            "traffic": view.traffic,
-            "uri": view.uri,
-            "answer": answer.body,
-        }
+            print(f"\n{self.call.card(view.uri)}")
+            if answer is not None:
+                print(picture(self.recipe.smoke, answer))
+        return self._result(view, version, answer)
 
-    def _train(self) -> ModelVersion:
-        fingerprint = self.file.fingerprint(self.stack)
-        with self.report.step("train") as step:
-            found = find(self.workspace, self.file.model, fingerprint)
-            if found:
-                step.done_before = True
-                step.result = f"run {found.properties.get('run')}, same inputs as now"
-            else:
-                champion = self.workspace.endpoint(self.stack.endpoint).champion
-                run, is_new = submit(self.workspace, self.stack, self.file, Commit.here(), champion)
-                step.done_before = not is_new and run.finished
-                run = follow(self.workspace, run, step)
-                step.result = f"run {run.name}: {run.status}"
-        with self.report.step("register") as step:
-            if found:
-                model, is_new = found, False
-            else:
-                model, is_new = register(self.workspace, self.file.model, run, Commit.here().author, self.reason)
-            step.done_before = not is_new
-            step.result = f"model {model.name}:{model.version}"
-        return model
-
-    def _promote(self, model: ModelVersion) -> Deployment:
-        with self.report.step("promote") as step:
-            view = self.workspace.endpoint(self.stack.endpoint)
-            models = self.workspace.models(model.name)
-            deployment, changed = promote(StackFile(self.config_file), models, view, model.name, model.version)
-            step.done_before = not changed
-            step.result = f"{deployment.name} = {model.name}:{model.version} in {self.config_file}"
-        return deployment
-
-    def _apply(self, deployment: Deployment) -> None:
-        wanted = f"{deployment.model}:{deployment.version}"
-        with self.report.step("apply") as step:
-            there = self.workspace.endpoint(self.stack.endpoint).deployments
-            step.done_before = there.get(deployment.name) == wanted
-            step.result = f"deployment {deployment.name} of {wanted}"
-            if not step.done_before:
-                self._run_apply()
-
-    def _run_apply(self) -> None:
-        try:
-            with self.report.handed_over():
-                done = subprocess.run(self.apply, stdout=sys.stderr, check=False)
-        except OSError as error:
-            raise UsageError(f"--apply {shlex.join(self.apply)}: cannot be run", why=str(error)) from None
-        if done.returncode != 0:
+    def _check_known(self, view: EndpointView) -> None:
+        """Without its live deployment in the file, an apply would take that away."""
+        named = {each.name for each in self.deployments.named()}
+        if not set(view.traffic) - named:
+            return
+        made = {each.name for each in live.restored(list(self.deployments.there().values()), view.traffic)}
+        if lost := sorted(set(view.traffic) & made - named):
             raise OpsError(
-                f"apply ended with exit code {done.returncode}",
-                why=f"{shlex.join(self.apply)}; its messages are above",
-                repair="correct what they name and run the same command again",
+                f"the live file of stack {self.deployments.stack} does not name {', '.join(lost)}, which takes traffic",
+                why="a release made it, so the file was lost or is that of another time",
+                repair="write it again with python -m ops.live --restore",
             )
 
-    def _roll_out(self, deployment: Deployment) -> None:
-        with self.report.step("rollout") as step:
-            gate = ModelGate(self.workspace, self.stack.endpoint, deployment.name, Budget())
-            rollout = Rollout(azure=self.workspace, name=self.stack.endpoint, gate=gate, step=step)
-            step.result = show(rollout.run(deployment.name))
+    def _is_live(self, wanted: LiveDeployment, state: State, view: EndpointView) -> bool:
+        return not state.to and view.traffic == {wanted.name: 100} and self.deployments.is_up(wanted)
+
+    def _replace(self, wanted: LiveDeployment, version: ModelVersion, *, serves: bool) -> Answer:
+        """Brings the deployment up beside the live one and gives it the traffic, or gives everything back.
+
+        Args:
+            wanted: to bring up.
+            version: its model.
+            serves: it is the live one, and only the number of its instances differs.
+        """
+        before = [each for each in self.deployments.named() if each.name != wanted.name or serves]
+        try:
+            with ExitStack() as turn:
+                with self.report.step("deploy") as step:
+                    # Of two releases at once the second would take away what the first brings up.
+                    turn.enter_context(take(self.store, say=step.now).kept())
+                    step.done_before = self.deployments.is_up(wanted)
+                    step.result = f"{wanted.name} of {version.reference}"
+                    if not step.done_before:
+                        self.deployments.bring_up(wanted, step)
+                with self.report.step("smoke") as step:
+                    view = self.azure.endpoint(self.model.endpoint)
+                    scorer = Scorer(view.uri, self.azure.endpoint_secret(self.model.endpoint))
+                    answer, _ = smoke(scorer, self.recipe.smoke, step, wanted.name)
+                    prove_model(answer, version.properties, wanted.name)
+            with self.report.step("rollout") as step:
+                step.result = show(self._rollout(step, wanted).run(wanted.name))
+        except OpsError as error:
+            self._give_back(before, wanted, error)
+            raise
+        return answer
+
+    def _rollout(self, step: Step, wanted: LiveDeployment) -> Rollout:
+        return Rollout(
+            azure=self.azure,
+            store=self.store,
+            name=self.model.endpoint,
+            gate=ModelGate(self.azure, self.model.endpoint, wanted.name, Budget()),
+            step=step,
+        )
+
+    def _give_back(self, before: Sequence[LiveDeployment], refused: LiveDeployment, cause: OpsError) -> None:
+        with self.report.step("give back") as step:
+            try:
+                state, view = look(self.azure, self.store, self.model.endpoint)
+                if state.is_held(self.store.now()) or refused.name in {**view.traffic, **view.mirror}:
+                    step.result = f"{refused.name} stays: it is not this release that decides about it now"
+                    return
+                self.deployments.reduce_to(before)
+            except Exception as error:  # noqa: BLE001 - whatever it is, somebody has to know what is left
+                raise OpsError(
+                    f"{refused.name} could not be taken away: {error}",
+                    why=f"it was to be taken away because of this: {cause.what}",
+                    repair="it takes no traffic; release again, which begins with it",
+                ) from cause
+            names = ", ".join(each.name for each in before)
+            step.result = f"{refused.name} is gone; named are {names or 'none'}, as before"
+
+    def _retire(self) -> None:
+        state, view = look(self.azure, self.store, self.model.endpoint)
+        plan = retire.plan(self.deployments.named(), view.traffic, state, self.store.now())
+        if plan.leave:
+            with self.report.step("retire") as step:
+                retire.retire(self.deployments, plan)
+                step.result = retire.told(plan)
+
+    def _result(self, view: EndpointView, version: ModelVersion | None, answer: Answer | None) -> dict[str, object]:
+        return {
+            "model": version.reference if version else view.champion,
+            "deployment": view.live,
+            "traffic": view.traffic,
+            "uri": view.uri,
+            "answer": answer.body if answer is not None else None,
+        }
+
+
+def release_all(runs: dict[str, Callable[[], dict[str, object]]], report: Report) -> dict[str, object]:
+    """Releases one model after the other; each failure is told at once and keeps nobody else from its turn.
+
+    Raises:
+        OpsError: some failed; names them, and holds what became of the others.
+    """
+    if len(runs) == 1:
+        return {name: run() for name, run in runs.items()}
+    results: dict[str, object] = {}
+    failed: dict[str, OpsError] = {}
+    for name, run in runs.items():
+        report.line(name)
+        try:
+            results[name] = run()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next model has its turn
+            failed[name] = error if isinstance(error, OpsError) else command.explain(error)
+            report.line(str(failed[name]))
+    if failed:
+        raise command.SomeFailedError(f"{len(failed)} of {len(runs)} models were not released", failed, results)
+    return results
 
 
 def _main(given: argparse.Namespace) -> dict[str, object]:
-    config_file = given.config_file or Path(f"Pulumi.{given.stack}.yaml")
-    # All that can be wrong in files is found before anything is asked of Azure.
-    stack, file = Stack.read(given.outputs), ReleaseFile.read(given.release_file)
-    StackFile(config_file)
-    file.environment_asset(stack)
-    report = Report()
+    # All that can be wrong in arguments and files is found before anything is asked of Azure, which imports slowly.
+    stack, name, report = Stack.read(given.outputs), command.stack_of(given), Report()
+    source = Stack.read(given.from_outputs) if given.from_outputs else None
+    models = [stack.model(given.model)] if given.model else list(stack.models.values())
+    recipes = model.read([each.name for each in models])
+    live.read(name)
+    _check(given, stack, models)
     with report.step("connect") as step:
         workspace = Workspace(stack)
         step.result = f"workspace {stack.workspace}"
-    release = Release(
-        stack=stack,
-        file=file,
-        config_file=config_file,
-        apply=shlex.split(given.apply),
-        reason=given.reason,
-        report=report,
-        workspace=workspace,
-        outputs=given.outputs,
-        quiet=given.json,
-    )
-    return release.run()
+    library = Library(stack=stack, source=source)
+    apply = shlex.split(given.apply)
+
+    def made(each: Model) -> Release:
+        trained = Trained(
+            azure=workspace,
+            recipe=recipes[each.name],
+            reason=given.reason or "release",
+            again=given.again,
+            timeout=given.timeout,
+        )
+        return Release(
+            model=each,
+            recipe=recipes[each.name],
+            origin=Origin(model=each, library=library, trained=trained, asked=given.version),
+            deployments=Deployments(
+                stack=name, model=each.name, endpoint=each.endpoint, azure=workspace, apply=apply, report=report
+            ),
+            azure=workspace,
+            store=BlobStore(stack.release_store, each.endpoint),
+            report=report,
+            call=Call(given.outputs, each.name, recipes[each.name].smoke.file, given.before),
+            quiet=given.json,
+        )
+
+    return release_all({each.name: made(each).run for each in models}, report)
+
+
+def _check(given: argparse.Namespace, stack: Stack, models: Sequence[Model]) -> None:
+    """Arguments that do not fit each other, the stack or the checkout: all of them at once."""
+    problems = []
+    if not shlex.split(given.apply):
+        problems.append("--apply is empty: want the command that applies the stack")
+    if given.version and given.from_outputs:
+        problems.append("--version and --from-outputs exclude each other")
+    if given.version and len(models) > 1:
+        problems.append("--version needs --model: a number means something for one model only")
+    if stack.clean_commit:
+        if not Commit.here().clean:
+            problems.append("the checkout is not a commit: this stack takes committed code only (requireCleanCommit)")
+        if not all(each.promoted for each in models) and not (given.reason or "").strip():
+            problems.append("--reason is missing: this stack asks why a model is made (requireCleanCommit)")
+    if problems:
+        raise UsageError("; ".join(problems), repair="correct what is named and run the same command again")
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of this command."""
     made = command.parser("release", __doc__.partition("\n")[0])
     made.add_argument("--apply", required=True, metavar="COMMAND", help="applies the stack")
-    made.add_argument("--stack", default="dev", help="its Pulumi.<stack>.yaml is edited (%(default)s)")
-    made.add_argument("--config-file", type=Path, metavar="FILE", help="edit this file instead")
-    made.add_argument("--reason", default="release", help="why the model is made; kept on its version (%(default)s)")
-    made.add_argument("--release-file", type=Path, default=DEFAULT, metavar="FILE", help="(%(default)s)")
+    made.add_argument("--reason", help="why the model is made; kept on its version")
+    made.add_argument("--version", metavar="N", help="deploy this version")
+    made.add_argument(
+        "--from-outputs", type=Path, metavar="FILE", help="outputs of the stack that promoted models come from"
+    )
+    submit.arguments(made)
+    made.add_argument("--before", metavar="COMMAND", help="what a new shell runs before the commands that are printed")
     return made
 
 

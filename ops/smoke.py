@@ -1,46 +1,68 @@
-"""Asks the endpoint real questions and judges the answers.
+"""Asks an endpoint real questions and judges the answers.
 
-    python -m ops.smoke --outputs FILE [--release-file ops/flight-delay.yaml] [--json]
+    python -m ops.smoke --outputs FILE [--model NAME] [--deployment NAME] [--json]
 
-The questions are in the release file: what must not change the answer, what may move it in one direction only, and what
-must be refused with the name of the field. They go through the traffic weights, as a caller's do.
+The questions are in the model's file: what must not change the answer, what may move it in one direction only, and what
+must be refused with the name of the field. They go through the traffic weights, as a caller's do, or to the deployment
+that is named, whatever its weight.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from ops import command
+from ops import command, model
 from ops.command import OpsError
-from ops.release_file import DEFAULT, ReleaseFile
 from ops.report import Report, Step
-from ops.scoring import Answer, Scorer
-from ops.smoke_checks import Asker, Result, Smoke, ask_all
+from ops.scoring import Answer, Asker, Scorer
+from ops.smoke_checks import Result, Smoke, ask_all
 from ops.stack import Stack
 from ops.workspace import Workspace
 
+# What an answer says about its model, and the property of a version that says the same.
+_LINEAGE = {"commit": "commit", "code_version": "code", "data_version": "data", "environment_version": "environment"}
 
-def smoke(asker: Asker, questions: Smoke, step: Step) -> tuple[Answer, list[Result]]:
+
+def smoke(asker: Asker, questions: Smoke, step: Step, deployment: str | None = None) -> tuple[Answer, list[Result]]:
     """Asks all questions.
 
     Raises:
         OpsError: an answer is wrong; names each.
     """
-    answer, results = ask_all(asker, questions)
+    answer, results = ask_all(asker, questions, deployment)
     wrong = [result for result in results if not result.passed]
     if wrong:
         for result in wrong:
             step.note(f"{result.name}: {result.says}")
         raise OpsError(
-            f"{len(wrong)} of {len(results)} answers are wrong: {', '.join(result.name for result in wrong)}",
+            f"{len(wrong)} of {len(results)} answers of {deployment or 'the endpoint'} are wrong: "
+            f"{', '.join(result.name for result in wrong)}",
             why=wrong[0].says,
-            repair="the traffic is as it was; roll back with python -m ops.rollout --to NAME of the other deployment",
+            repair="read the deployment's log and correct the model or its scoring code",
         )
     step.result = f"{len(results)} of {len(results)} answers are right"
     return answer, results
+
+
+def prove_model(answer: Answer, properties: Mapping[str, str], deployment: str) -> None:
+    """An answer names the model that gave it; this refuses one that another model gave.
+
+    Raises:
+        OpsError: names what the answer says and what the version's properties say.
+    """
+    told = answer.body.get("model") if isinstance(answer.body, dict) else None
+    for key, name in _LINEAGE.items():
+        found = str(told.get(key, "")) if isinstance(told, dict) else ""
+        wanted = properties.get(name, "").rpartition(":")[2]
+        if found and wanted and found != wanted:
+            raise OpsError(
+                f"deployment {deployment} answers with another model",
+                why=f"{key} is {found} in the answer and {wanted} on the model version",
+                repair="look which model the deployment holds: python -m ops.lineage",
+            )
 
 
 def picture(questions: Smoke, answer: Answer) -> str:
@@ -50,20 +72,22 @@ def picture(questions: Smoke, answer: Answer) -> str:
 
 
 def _main(given: argparse.Namespace) -> dict[str, object]:
-    stack, release = Stack.read(given.outputs), ReleaseFile.read(given.release_file)
+    stack = Stack.read(given.outputs)
+    wanted = stack.model(given.model)
+    questions = model.read([wanted.name])[wanted.name].smoke
     with Report().step("smoke") as step:
         workspace = Workspace(stack)
-        scorer = Scorer(workspace.endpoint(stack.endpoint).uri, workspace.endpoint_secret(stack.endpoint))
-        answer, results = smoke(scorer, release.smoke, step)
+        scorer = Scorer(workspace.endpoint(wanted.endpoint).uri, workspace.endpoint_secret(wanted.endpoint))
+        answer, results = smoke(scorer, questions, step, given.deployment)
     if not given.json:
-        print(picture(release.smoke, answer))
+        print(picture(questions, answer))
     return {"answer": answer.body, "checks": [asdict(result) for result in results]}
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of this command."""
     made = command.parser("smoke", __doc__.partition("\n")[0])
-    made.add_argument("--release-file", type=Path, default=DEFAULT, metavar="FILE", help="(%(default)s)")
+    made.add_argument("--deployment", metavar="NAME", help="ask this one, whatever its weight")
     return made
 
 

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import model_file
+from model_file import ModelFile
 from ops.command import UsageError
-from ops.scoring import Answer
+from ops.scoring import Answer, Asker
 
 SAME, HIGHER, LOWER, ANSWER, REFUSED = "same", "not lower", "not higher", "answer", "refused"
 _EXPECTED = (SAME, HIGHER, LOWER, ANSWER, REFUSED)
@@ -40,7 +42,7 @@ class Smoke:
     """All questions to one model.
 
     Attributes:
-        file: holds the request.
+        file: holds the request; a model's sample.
         request: what is asked, and changed for the checks.
         value: path of the number in an answer that the checks compare.
         checks: the questions.
@@ -52,30 +54,28 @@ class Smoke:
     checks: tuple[Check, ...]
 
     @classmethod
-    def read(cls, file: Path, values: dict[str, Any]) -> "Smoke":
-        """Reads the ``smoke`` part of a release file.
+    def of(cls, model: ModelFile) -> "Smoke":
+        """The questions of a model's file.
 
         Raises:
             UsageError: names the file, the key and what is accepted.
         """
-        _keys(file, "smoke", values, {"request", "value", "checks"}, set())
+        path, file = model.folder / model_file.FILE, model.folder / model.request.sample
         try:
-            request = json.loads(Path(values["request"]).read_text(encoding="utf-8"))
+            request = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise UsageError(f"{file}: smoke.request={values['request']!r} cannot be read", why=str(error)) from None
+            raise UsageError(f"{path}: request.sample={model.request.sample!r} cannot be read ({error})") from None
         checks = []
-        for number, each in enumerate(values["checks"]):
+        for number, each in enumerate(model.smoke.checks):
             where = f"smoke.checks[{number}]"
             known = {field.name for field in fields(Check)}
-            _keys(file, where, each, known - {"field"}, {"field"})
+            _keys(path, where, each, known - {"field"}, {"field"})
             if each["expect"] not in _EXPECTED:
-                raise UsageError(
-                    f"{file}: {where}.expect={each['expect']!r}", repair=f"want one of {', '.join(_EXPECTED)}"
-                )
+                raise UsageError(f"{path}: {where}.expect={each['expect']!r}: want one of {', '.join(_EXPECTED)}")
             checks.append(Check(**each))
-            for path in each["change"]:
-                _lookup(request, path, f"{file}: {where}.change")
-        return cls(file=Path(values["request"]), request=request, value=values["value"], checks=tuple(checks))
+            for place in each["change"]:
+                _lookup(request, place, f"{path}: {where}.change")
+        return cls(file=file, request=request, value=model.smoke.value, checks=tuple(checks))
 
     def changed(self, check: Check) -> Any:
         """The request of one check."""
@@ -98,16 +98,15 @@ class Result:
     says: str
 
 
-class Asker(Protocol):
-    """What the checks need from a scorer."""
+def ask_all(asker: Asker, smoke: Smoke, deployment: str | None = None) -> tuple[Answer, list[Result]]:
+    """Asks the request as it is, then each check; returns the first answer and all results.
 
-    def ask(self, request: Any, deployment: str | None = None) -> Answer:  # noqa: D102 - see Scorer
-        ...
-
-
-def ask_all(asker: Asker, smoke: Smoke) -> tuple[Answer, list[Result]]:
-    """Asks the request as it is, then each check; returns the first answer and all results."""
-    first = asker.ask(smoke.request)
+    Args:
+        asker: sends requests.
+        smoke: what to ask.
+        deployment: asked by name, whatever its weight; None asks as a caller does.
+    """
+    first = asker.ask(smoke.request, deployment)
     if first.status != 200:
         return first, [Result(name="the request as it is", passed=False, says=_told(first))]
     base = _number(first.body, smoke.value)
@@ -116,7 +115,7 @@ def ask_all(asker: Asker, smoke: Smoke) -> tuple[Answer, list[Result]]:
         return first, [Result(name="the request as it is", passed=False, says=says)]
     results = [Result(name="the request as it is", passed=True, says=f"{smoke.value} = {base}")]
     for check in smoke.checks:
-        answer = asker.ask(smoke.changed(check))
+        answer = asker.ask(smoke.changed(check), deployment)
         wrong = _refusal(answer, check) if check.expect == REFUSED else _comparison(answer, check, smoke.value, base)
         found = _number(answer.body, smoke.value)
         right = f"{answer.status}" if check.expect == REFUSED else f"{smoke.value} = {found}"
@@ -171,8 +170,6 @@ def _parts(path: str) -> Iterator[str | int]:
 def _keys(file: Path, where: str, values: Any, wanted: set[str], optional: set[str]) -> None:
     found = set(values) if isinstance(values, dict) else set()
     if missing := sorted(wanted - found):
-        raise UsageError(f"{file}: {where}.{missing[0]} is missing", repair=f"want {', '.join(sorted(wanted))}")
+        raise UsageError(f"{file}: {where}.{missing[0]} is missing: want {', '.join(sorted(wanted))}")
     if unknown := sorted(found - wanted - optional):
-        raise UsageError(
-            f"{file}: {where}.{unknown[0]} is unknown", repair=f"want {', '.join(sorted(wanted | optional))}"
-        )
+        raise UsageError(f"{file}: {where}.{unknown[0]} is unknown: want {', '.join(sorted(wanted | optional))}")

@@ -1,139 +1,61 @@
-"""The Azure ML workspace as releases see it: the only file that knows `azure-ai-ml`.
+"""What is done in an Azure ML workspace: the only file that knows `azure-ai-ml`.
 
-Importing that package takes seconds, so it happens when a workspace is opened and not before.
+Importing that package takes seconds, so it happens when something is to be done and not before.
 """
 
 import logging
+import re
 import tempfile
+import time
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ops.arm import Arm
+from ops.command import OpsError
+from ops.looks import Looks, short
 from ops.stack import Stack
+from ops.views import ModelVersion, Run, RunRequest, TakenError
 
-# Tags of an endpoint while a rollout is under way.
-_TO, _FROM = "rollout-to", "rollout-from"
+# Azure needs about a minute for new weights; what takes longer than this is lost.
+TRAFFIC_SECONDS = 240
 
-FINISHED = frozenset({"Completed", "Failed", "Canceled", "NotResponding"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """A job and how it stands.
-
-    Attributes:
-        name: unique in the workspace.
-        status: Azure ML's word.
-        label: what people call it; a step's name in its pipeline.
-        studio_url: where the studio shows it.
-        tags: given when it was submitted.
-    """
-
-    name: str
-    status: str
-    label: str = ""
-    studio_url: str = ""
-    tags: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def finished(self) -> bool:
-        """True when its status no longer changes."""
-        return self.status in FINISHED
+_OUTPUT = re.compile(r"azureml://jobs/([^/]+)/outputs/([^/]+)")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelVersion:
-    """A registered model version with what is recorded on it."""
+def client(**where: str) -> tuple[Any, Any]:
+    """Who asks, and a client of Azure ML, of a workspace or of a registry."""
+    # It announces its experimental classes and each download on standard error.
+    warnings.filterwarnings("ignore", module=r"azure\.ai\.ml")
+    from azure.ai.ml import MLClient
+    from azure.identity import DefaultAzureCredential
 
-    name: str
-    version: str
-    tags: dict[str, str]
-    properties: dict[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shift:
-    """A rollout that is under way.
-
-    Attributes:
-        to: deployment that shall take the traffic.
-        source: deployment that had it before; empty for the first deployment of an endpoint.
-    """
-
-    to: str
-    source: str
+    # Its loggers get their handlers, to standard output, only when they are used.
+    logging.disable(logging.CRITICAL)
+    credential = DefaultAzureCredential()
+    return credential, MLClient(credential, enable_telemetry=False, **where)
 
 
-@dataclass(frozen=True, kw_only=True)
-class EndpointView:
-    """An endpoint at one moment.
-
-    Attributes:
-        uri: where requests go.
-        traffic: percent by deployment; those without traffic are left out.
-        deployments: ``MODEL:VERSION`` by deployment.
-        shift: the rollout that is under way, if there is one.
-    """
-
-    uri: str
-    traffic: dict[str, int]
-    deployments: dict[str, str]
-    shift: Shift | None = None
-
-    @property
-    def live(self) -> str | None:
-        """The deployment that takes most of the traffic, None when there is no traffic."""
-        return max(self.traffic, key=lambda name: self.traffic[name], default=None)
-
-    @property
-    def champion(self) -> str | None:
-        """``MODEL:VERSION`` behind most of the traffic, what a new model has to beat."""
-        return self.deployments.get(self.live) if self.live else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """A training run to submit.
-
-    Attributes:
-        name: of the job.
-        component: ``NAME:VERSION`` of the pipeline component.
-        compute: cluster.
-        experiment: group of runs in the studio.
-        values: plain inputs.
-        folders: ``NAME:VERSION`` of the data asset of each folder input.
-        models: ``NAME:VERSION`` of the model of each model input.
-        tags: what people search by.
-    """
-
-    name: str
-    component: str
-    compute: str
-    experiment: str
-    values: dict[str, Any]
-    folders: dict[str, str]
-    models: dict[str, str]
-    tags: dict[str, str]
-
-
-class Workspace:
-    """An open workspace."""
+class Workspace(Looks):
+    """An open workspace: what it holds, and all that can be done in it."""
 
     def __init__(self, stack: Stack) -> None:
-        # The client announces its experimental classes and each download on standard error.
-        warnings.filterwarnings("ignore", module=r"azure\.ai\.ml")
-        logging.disable(logging.CRITICAL)
-        from azure.ai.ml import MLClient
-        from azure.identity import DefaultAzureCredential
+        super().__init__(Arm(stack.workspace_id))
+        self._stack = stack
 
-        self._client = MLClient(
-            DefaultAzureCredential(),
-            stack.subscription_id,
-            stack.resource_group,
-            stack.workspace,
-            enable_telemetry=False,
+    @cached_property
+    def _opened(self) -> tuple[Any, Any]:
+        return client(
+            subscription_id=self._stack.subscription_id,
+            resource_group_name=self._stack.resource_group,
+            workspace_name=self._stack.workspace,
         )
+
+    @property
+    def _client(self) -> Any:
+        return self._opened[1]
 
     def submit(self, request: RunRequest) -> Run:
         """Submits a pipeline job that references a registered pipeline component."""
@@ -177,87 +99,133 @@ class Workspace:
         own = [path for path in logs if path.name == "std_log.txt"]
         return next(iter(own + logs), None)
 
-    def output_file(self, run: str, output: str, file: str) -> bytes | None:
-        """The bytes of one file of a finished run's output folder, or None."""
+    def download_output(self, run: str, output: str, folder: Path) -> Path:
+        """Downloads a finished run's output; returns the folder that it is in."""
+        self._client.jobs.download(run, output_name=output, download_path=folder)
+        return folder
+
+    def register(self, model: ModelVersion, source: str, description: str) -> None:
+        """Registers a model version: a run's output by reference, or a local folder, which is uploaded.
+
+        Raises:
+            TakenError: the version is there already.
+        """
+        from azure.ai.ml.entities import Model
+        from azure.ai.ml.exceptions import AssetPathException
+        from azure.core.exceptions import HttpResponseError
+
+        wanted = Model(
+            name=model.name,
+            version=model.version,
+            type=model.kind,
+            path=source,
+            description=description,
+            tags=model.tags,
+            properties=model.properties,
+        )
+        try:
+            self._client.models.create_or_update(wanted)
+        except AssetPathException as error:  # what the client makes of Azure's "Asset paths cannot be updated"
+            raise TakenError(model.reference) from error
+        except HttpResponseError as error:
+            if error.status_code == 409 or "Asset paths cannot be updated" in str(error):
+                raise TakenError(model.reference) from error
+            raise
+
+    def share(self, model: ModelVersion, registry: str) -> None:
+        """Copies a model version into an ML registry, by reference, under the same name and number."""
+        self._client.models.share(
+            model.name,
+            model.version,
+            share_with_name=model.name,
+            share_with_version=model.version,
+            registry_name=registry,
+        )
+
+    def remove_deployment(self, endpoint: str, name: str) -> None:
+        """Removes a deployment and waits until it is gone."""
+        self._client.online_deployments.begin_delete(name, endpoint).result()
+
+    def set_traffic(
+        self, name: str, traffic: dict[str, int], mirror: dict[str, int], beat: Callable[[], None] = lambda: None
+    ) -> None:
+        """Replaces the traffic weights and the mirrored shares in one request; waits until they hold.
+
+        Args:
+            name: of the endpoint.
+            traffic: percent by deployment.
+            mirror: percent by deployment.
+            beat: called about every second; whatever it raises ends the wait.
+
+        Raises:
+            OpsError: they do not hold after a long time.
+        """
+        from azure.core.exceptions import ResourceExistsError
+
+        end = time.monotonic() + TRAFFIC_SECONDS
+        late = f"the traffic of endpoint {name} does not hold after {TRAFFIC_SECONDS} s"
+        while True:
+            found = self._client.online_endpoints.get(name)
+            found.traffic, found.mirror_traffic = dict(traffic), dict(mirror)
+            try:
+                poller = self._client.online_endpoints.begin_create_or_update(found)
+                break
+            except ResourceExistsError:  # 409: another change of the endpoint is under way
+                if time.monotonic() > end:
+                    raise OpsError(late, why="another change of the endpoint is under way") from None
+                beat()
+                time.sleep(1)
+        while not poller.done():
+            if time.monotonic() > end:
+                raise OpsError(late, why="Azure still works on it", repair="run the same command again")
+            poller.wait(1)
+            beat()
+        poller.result()
+
+    def model_file(self, asset: str, file: str) -> bytes | None:
+        """The bytes of one file of a model's folder, or None.
+
+        Args:
+            asset: the model's whole id, in this workspace or in a registry.
+            file: its name.
+        """
+        registry = re.match(r"azureml://registries/([^/]+)/", asset)
+        client = self._registry(registry[1]) if registry else self._client
+        name, _, version = short(asset).partition(":")
         with tempfile.TemporaryDirectory() as folder:
-            self._client.jobs.download(run, output_name=output, download_path=folder)
+            # A version keeps the path of the run's output that it was made from; the client downloads those as a run's.
+            if output := _OUTPUT.match(str(client.models.get(name, version).path)):
+                client.jobs.download(output[1], output_name=output[2], download_path=folder)
+            else:
+                client.models.download(name, version, download_path=folder)
             found = next(Path(folder).rglob(file), None)
             return found.read_bytes() if found else None
 
-    def models(self, name: str) -> list[ModelVersion]:
-        """All versions of a model; none when the model is unknown."""
-        from azure.core.exceptions import ResourceNotFoundError
-
-        try:
-            return [
-                ModelVersion(
-                    name=name,
-                    version=str(found.version),
-                    tags=dict(found.tags or {}),
-                    properties=dict(found.properties or {}),
-                )
-                for found in self._client.models.list(name=name)
-            ]
-        except ResourceNotFoundError:
-            return []
-
-    def register(self, model: ModelVersion, run: str, output: str, description: str) -> None:
-        """Registers a run's output folder as a model version, by reference: nothing is copied."""
-        from azure.ai.ml.entities import Model
-
-        self._client.models.create_or_update(
-            Model(
-                name=model.name,
-                version=model.version,
-                type="custom_model",
-                path=f"azureml://jobs/{run}/outputs/{output}",
-                description=description,
-                tags=model.tags,
-                properties=model.properties,
-            )
-        )
-
-    def endpoint(self, name: str) -> EndpointView:
-        """The endpoint, its traffic and its deployments."""
-        found = self._client.online_endpoints.get(name)
-        deployments = {
-            deployment.name: _short(str(deployment.model)) for deployment in self._client.online_deployments.list(name)
-        }
-        tags = found.tags or {}
-        return EndpointView(
-            uri=str(found.scoring_uri),
-            traffic={colour: int(share) for colour, share in (found.traffic or {}).items() if share},
-            deployments=deployments,
-            shift=Shift(to=tags[_TO], source=tags.get(_FROM, "")) if _TO in tags else None,
-        )
-
-    def set_traffic(self, name: str, traffic: dict[str, int], shift: Shift | None) -> None:
-        """Replaces the traffic weights, and what is noted about the rollout, in one request; waits until they hold."""
-        found = self._client.online_endpoints.get(name)
-        found.traffic = dict(traffic)
-        kept = {key: value for key, value in (found.tags or {}).items() if key not in (_TO, _FROM)}
-        found.tags = kept | ({_TO: shift.to, _FROM: shift.source} if shift else {})
-        self._client.online_endpoints.begin_create_or_update(found).result()
+    def deployment_log(self, endpoint: str, deployment: str, lines: int = 200) -> str:
+        """The end of what a deployment's scoring script has written."""
+        return str(self._client.online_deployments.get_logs(deployment, endpoint, lines))
 
     def endpoint_secret(self, name: str) -> str:
         """What a caller puts behind ``Bearer``: the key, or a token where callers prove who they are."""
         keys = self._client.online_endpoints.get_keys(name)
         return str(getattr(keys, "primary_key", None) or keys.access_token)
 
+    def _registry(self, name: str) -> Any:
+        from azure.ai.ml import MLClient
+
+        return MLClient(self._opened[0], registry_name=name, enable_telemetry=False)
+
+
+def _word(state: Any) -> str:
+    """A state as Azure calls it; the client gives some as texts and some as enumerations."""
+    return str(getattr(state, "value", state) or "")
+
 
 def _run(job: Any) -> Run:
     return Run(
         name=str(job.name),
-        status=str(getattr(job.status, "value", job.status)),  # an enumeration for jobs, a text for steps
+        status=_word(job.status),
         label=str(job.display_name or job.name),
         studio_url=str(job.studio_url or ""),
         tags=dict(job.tags or {}),
     )
-
-
-def _short(asset_id: str) -> str:
-    """``MODEL:VERSION`` of an asset's resource id, or of the short form itself."""
-    parts = asset_id.split("/")
-    if len(parts) >= 4 and parts[-2] == "versions":
-        return f"{parts[-3]}:{parts[-1]}"
-    return asset_id.removeprefix("azureml:")

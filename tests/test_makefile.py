@@ -13,35 +13,67 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with the Makefile and locks, and nothing installed."""
-    for name in ("Makefile", "requirements.lock", "requirements-serving.lock"):
+    for name in ("Makefile", "install.py", "requirements.lock", "requirements-models.lock"):
         shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "bin").mkdir()
     return tmp_path
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs make without a sandbox's or another make's variables."""
+    """Runs make without a sandbox's or another make's variables, where ``bin`` is all of the path."""
     return subprocess.run(
-        ["make", "-s", *arguments], cwd=folder, capture_output=True, text=True, check=False,
-        env={"PATH": f"{folder}:/usr/bin:/bin", "HOME": str(folder)}, timeout=60,
+        [shutil.which("make") or "make", "-s", *arguments], cwd=folder, capture_output=True, text=True, check=False,
+        env={"PATH": str(folder / "bin"), "HOME": str(folder)}, timeout=60,
     )  # fmt: skip
+
+
+def command(folder: Path, name: str, script: str) -> None:
+    """A program on the path that writes down what it is asked."""
+    path = folder / "bin" / name
+    path.write_text(f'#!/bin/sh\necho "{name} $*" >>"{folder}/calls"\n{script}\n', encoding="utf-8")
+    path.chmod(0o755)
+
+
+def calls(folder: Path) -> list[str]:
+    return (folder / "calls").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize("verb", ["up", "test", "check", "preview", "doctor"])
 def test_a_machine_without_python_is_told_so(folder: Path, verb: str) -> None:
-    done = make(folder, verb, "PYTHON=python3.99")
+    done = make(folder, verb)
     assert done.returncode != 0
-    assert "error: python3.99 is not installed" in done.stderr
-    assert "make PYTHON=/path/to/python3.11" in done.stderr
+    assert "error: no Python 3.11, 3.12 or 3.13 with venv was found on PATH" in done.stderr
+    assert "make PYTHON=/path/to/python3.12" in done.stderr
     assert not (folder / ".venv").exists()
 
 
+def test_a_python_that_is_not_there_is_named(folder: Path) -> None:
+    command(folder, "python3.12", "exit 0")
+    done = make(folder, "up", "PYTHON=python3.99")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: python3.99 is not installed")
+    assert not (folder / "calls").exists(), "it was asked for this one and no other"
+
+
 def test_another_python_is_named(folder: Path) -> None:
-    other = folder / "python3.7"
-    other.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.7.1" || exit 1\n', encoding="utf-8")
-    other.chmod(0o755)
+    command(folder, "python3.7", '[ "$1" = --version ] && echo "Python 3.7.1" || exit 1')
     done = make(folder, "up", "PYTHON=python3.7")
-    assert done.returncode != 0
-    assert "error: python3.7 is Python 3.7.1" in done.stderr
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: python3.7 is Python 3.7.1, or lacks venv")
+
+
+def test_the_newest_python_that_works_is_taken(folder: Path) -> None:
+    command(folder, "python3.13", "exit 127")  # as pyenv's for a version that is not switched on
+    for name in ("python3.12", "python3.11", "python3"):
+        command(folder, name, "exit 0")
+    assert make(folder, "install").returncode == 0
+    assert [line.split()[0] for line in calls(folder)] == ["python3.13", "python3.12", "python3.12"]
+    assert calls(folder)[-1] == ("python3.12 install.py .venv=requirements.lock .venv-models=requirements-models.lock")
+
+
+def test_the_doctor_installs_nothing(folder: Path) -> None:
+    command(folder, "python3", "exit 0")
+    assert make(folder, "doctor").returncode == 0
+    assert calls(folder)[-1] == "python3 -m sandbox.doctor"
+    assert not list(folder.glob(".venv*"))
 
 
 def test_without_a_verb_it_lists_them(folder: Path) -> None:

@@ -1,14 +1,33 @@
-"""A workspace in memory that behaves as Azure does where ops relies on it."""
+"""A workspace, a registry and a project in memory that behave as Azure does where ops relies on it."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from live_file import LiveDeployment, LiveFile
+from ops import model as model_module
+from ops.digest import digest
+from ops.model import Recipe
 from ops.report import Report, Step
-from ops.stack import Stack
-from ops.workspace import EndpointView, ModelVersion, Run, RunRequest, Shift
+from ops.rollout_state import ConflictError, State
+from ops.stack import Model, Serving, Stack, Training
+from ops.views import Deployed, EndpointView, ModelVersion, Run, RunRequest, TakenError
+
+CARD: dict[str, Any] = {
+    "commit": "c0ffee",
+    "parameters": {"num_leaves": 31},
+    "metrics": {"candidate": {"auc": 0.66}, "baseline": {"auc": 0.63}},
+    "gates": [{"gate": "auc", "passed": True}],
+    "checks": {"passed": True, "summary": "102 of 102 checks passed"},
+    "export": {"passed": True},
+}
+REQUEST = {"flights": [{"day": 4, "month": 1, "carrier": "UA"}]}
 
 
 class AzureError(Exception):
@@ -19,33 +38,35 @@ class AzureError(Exception):
         self.status_code = status_code
 
 
-class Killed(BaseException):
-    """The process is gone: nothing after this point runs, no clean-up either."""
-
-
 @dataclass
 class FakeWorkspace:
     """Runs, models and one endpoint.
 
     Attributes:
-        before_request: called with the number of each request to the endpoint; may raise, as a network does.
-        after_request: the same, after the request has been taken.
+        runs: states of each run, in the order in which they are seen.
+        outputs: files of each run's output.
+        versions: models that are not archived.
+        archived: numbers that were given and are hidden.
+        there: deployments.
+        conflicts: registrations that somebody else is quicker at.
+        shared: what went to a registry.
     """
 
     runs: dict[str, list[Run]] = field(default_factory=dict)
     children: dict[str, list[Run]] = field(default_factory=dict)
+    outputs: dict[str, dict[str, bytes]] = field(default_factory=dict)
     versions: list[ModelVersion] = field(default_factory=list)
-    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    archived: list[str] = field(default_factory=list)
+    model_files: dict[tuple[str, str], bytes] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
     submitted: list[RunRequest] = field(default_factory=list)
     traffic: dict[str, int] = field(default_factory=dict)
-    deployments: dict[str, str] = field(default_factory=lambda: {"blue": "m:1", "green": "m:2"})
-    shift: Shift | None = None
+    there: dict[str, Deployed] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
     history: list[dict[str, int]] = field(default_factory=list)
+    shared: list[tuple[str, str]] = field(default_factory=list)
+    registered: list[tuple[ModelVersion, str]] = field(default_factory=list)
     conflicts: int = 0
-    before_request: Callable[[int], None] = lambda _: None
-    after_request: Callable[[int], None] = lambda _: None
-    requests: int = 0
 
     def run(self, name: str) -> Run | None:
         states = self.runs.get(name)
@@ -59,10 +80,15 @@ class FakeWorkspace:
             Run(name=request.name, status="Running", tags=request.tags),
             Run(name=request.name, status="Completed", tags=request.tags),
         ]
+        card = {**CARD, "commit": request.values["commit"]}
+        self.outputs.setdefault(request.name, {"model_card.json": json.dumps(card).encode(), "model.onnx": b"onnx"})
         return self.runs[request.name][0]
 
     def steps(self, name: str) -> list[Run]:
         return self.children.get(name, [])
+
+    def running(self) -> list[Run]:
+        return [states[0] for states in self.runs.values() if not states[0].finished]
 
     def log_of(self, name: str, folder: Path) -> Path | None:
         if name not in self.logs:
@@ -71,46 +97,150 @@ class FakeWorkspace:
         (folder / "std_log.txt").write_text(self.logs[name], encoding="utf-8")
         return folder / "std_log.txt"
 
-    def output_file(self, run: str, output: str, file: str) -> bytes | None:
+    def download_output(self, run: str, output: str, folder: Path) -> Path:
         assert output == "model"
-        return self.files.get((run, file))
+        for name, content in self.outputs.get(run, {}).items():
+            (folder / "named-outputs" / output).mkdir(parents=True, exist_ok=True)
+            (folder / "named-outputs" / output / name).write_bytes(content)
+        return folder
 
     def models(self, name: str) -> list[ModelVersion]:
         return [version for version in self.versions if version.name == name]
 
-    def register(self, model: ModelVersion, run: str, output: str, description: str) -> None:
+    def model_names(self) -> list[str]:
+        return sorted({version.name for version in self.versions})
+
+    def numbers(self, name: str) -> list[str]:
+        return [*self.archived, *(version.version for version in self.models(name))]
+
+    def register(self, model: ModelVersion, source: str, description: str) -> None:
         if self.conflicts:
             self.conflicts -= 1
-            self.versions.append(ModelVersion(name=model.name, version=model.version, tags={}, properties={}))
-            raise AzureError(409)
-        assert model.version not in {known.version for known in self.models(model.name)}
+            self.versions.append(replace(model, tags={}, properties={}))
+            raise TakenError(model.reference)
+        assert model.version not in self.numbers(model.name), "Azure refuses a number that is there, archived or not"
         self.versions.append(model)
+        self.registered.append((model, source))
+
+    def share(self, model: ModelVersion, registry: str) -> None:
+        self.shared.append((model.reference, registry))
+
+    def endpoint_names(self) -> list[str]:
+        return ["flight-delay-dev"]
 
     def endpoint(self, name: str) -> EndpointView:
         return EndpointView(
             uri="https://example/score",
             traffic=dict(self.traffic),
-            deployments=dict(self.deployments),
-            shift=self.shift,
+            deployments={each.name: short(each.model) for each in self.there.values()},
+            states={each.name: each.state for each in self.there.values()},
+            assets={each.name: each.model for each in self.there.values()},
+            made="once",
         )
+
+    def deployments(self, endpoint: str) -> list[Deployed]:
+        return [self.there[name] for name in sorted(self.there)]
+
+    def remove_deployment(self, endpoint: str, name: str) -> None:
+        assert not self.traffic.get(name), "Azure refuses to remove what takes traffic"
+        del self.there[name]
+        self.removed.append(name)
 
     def endpoint_secret(self, name: str) -> str:
         return "key"
 
-    def set_traffic(self, name: str, traffic: dict[str, int], shift: Shift | None) -> None:
-        assert set(traffic) <= set(self.deployments), "Azure refuses traffic to a deployment that does not exist"
+    def model_file(self, asset: str, file: str) -> bytes | None:
+        return self.model_files.get((asset, file))
+
+    def deployment_log(self, endpoint: str, deployment: str) -> str:
+        return self.logs[deployment]
+
+    def set_traffic(self, name: str, traffic: dict[str, int], mirror: dict[str, int], beat: Callable[[], None]) -> None:
+        assert set(traffic) <= set(self.there), "Azure refuses traffic to a deployment that does not exist"
         assert sum(traffic.values()) in (0, 100), "Azure refuses weights that do not sum to 0 or 100"
-        self.requests += 1
-        self.before_request(self.requests)
-        self.traffic, self.shift = dict(traffic), shift
+        self.traffic = dict(traffic)
         self.history.append(dict(traffic))
-        self.after_request(self.requests)
+
+
+@dataclass
+class FakeStore:
+    """The state of one endpoint's rollouts, with a clock that stands still."""
+
+    state: State = field(default_factory=State)
+    tag: int = 0
+    time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def read(self) -> tuple[State, str]:
+        return self.state, str(self.tag) if self.tag else ""
+
+    def write(self, state: State, tag: str) -> str:
+        if tag != (str(self.tag) if self.tag else ""):
+            raise ConflictError
+        self.state, self.tag = state, self.tag + 1
+        return str(self.tag)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def pass_time(self, **much: float) -> None:
+        self.time += timedelta(**much)
+
+
+@dataclass
+class FakeRegistry:
+    """An ML registry.
+
+    Attributes:
+        files: content of each version, by ``NAME:VERSION``.
+    """
+
+    name: str = "shared"
+    known: dict[str, ModelVersion] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def version(self, name: str, version: str) -> ModelVersion | None:
+        return self.known.get(f"{name}:{version}")
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        return [each for each in self.known.values() if each.name == name]
+
+    def digest(self, name: str, version: str) -> str:
+        return digest_of(self.files[f"{name}:{version}"])
+
+    def describe(self, model: ModelVersion) -> None:
+        self.known[model.reference] = model
+
+
+def digest_of(content: bytes) -> str:
+    """The digest of a model with this model.onnx."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "model.onnx").write_bytes(content)
+        return digest(Path(folder))
+
+
+def short(reference: str) -> str:
+    """``NAME:VERSION`` of a model's reference."""
+    parts = reference.split("/")
+    return f"{parts[-3]}:{parts[-1]}" if len(parts) > 3 else reference
+
+
+def deployed(entry: LiveDeployment, state: str = "Succeeded") -> Deployed:
+    """A deployment as Azure has it after an apply."""
+    return Deployed(state=state, **vars(entry))
 
 
 @pytest.fixture
 def azure() -> FakeWorkspace:
-    """A workspace with two deployments and no traffic."""
+    """A workspace with nothing in it."""
     return FakeWorkspace()
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    """No rollout was there yet."""
+    return FakeStore()
 
 
 @pytest.fixture
@@ -119,16 +249,109 @@ def step() -> Step:
     return Step("test", Report())
 
 
+SERVING = Serving(
+    code="flight-delay-serving:c1",
+    environment="serve:s1",
+    script="ml_jobs/serving/score.py",
+    instance_type="Standard_D2as_v4",
+    instance_count=1,
+)
+TRAINING = Training(
+    compute="train",
+    data="flights:d1",
+    pipeline="flight_delay_training:abc",
+    code="flight-delay-training:t1",
+    environment="train:e1",
+)
+MODEL = Model(name="flight-delay", endpoint="flight-delay-dev", serving=SERVING, training=TRAINING)
+
+
 @pytest.fixture
 def stack() -> Stack:
-    """What a stack made."""
+    """What a stack with one model made."""
     return Stack(
+        file=Path("dev.json"),
         subscription_id="s",
         resource_group="rg",
         workspace="ws",
-        compute="train",
-        pipeline="flight_delay_training:abc",
-        data="flights:d1",
-        environments={"train": "train:e1"},
-        endpoint="flight-delay",
+        release_store="https://account.blob.core.windows.net/releases",
+        registry="shared",
+        clean_commit=False,
+        models={"flight-delay": MODEL},
     )
+
+
+@pytest.fixture
+def live_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the live files are, of this test alone."""
+    monkeypatch.setenv("MLOPS_LIVE", str(tmp_path / "live"))
+    return tmp_path / "live"
+
+
+def named(stack: str = "dev", model: str = "flight-delay") -> list[str]:
+    """What the live file names."""
+    return [each.name for each in LiveFile.read(stack).of(model)]
+
+
+MODEL_FILE: dict[str, Any] = {
+    "name": "flight-delay",
+    "description": "Will it be late?",
+    "data": {"name": "flights", "path": ".data/flights", "made_by": "make data", "description": "Flights"},
+    "training": {
+        "pipeline": "pipeline.yaml",
+        "environment": "train",
+        "code": ["ml_jobs/flight_delay/*.py"],
+        "inputs": {"train_month": "2013-01", "seed": 13},
+    },
+    "serving": {
+        "script": "ml_jobs/serving/score.py",
+        "environment": "serve",
+        "code": ["ml_jobs/serving/score.py"],
+    },
+    "environments": {
+        name: {"conda_file": "ml_jobs/environments/one.yaml", "image": f"example.io/image@sha256:{'0' * 64}"}
+        for name in ("train", "serve")
+    },
+    "request": {"schema": "request.schema.json", "sample": "sample_request.json"},
+    "smoke": {
+        "value": "predictions[0].probability",
+        "checks": [
+            {"name": "a week later", "change": {"flights[0].day": 11}, "expect": "same"},
+            {
+                "name": "a month that no year has", "change": {"flights[0].month": 13}, "expect": "refused",
+                "field": "flights[0].month",
+            },
+        ],
+    },
+}  # fmt: skip
+
+
+def write_model(root: Path, name: str = "flight-delay", **changes: Any) -> None:
+    """Writes a model's folder into a project."""
+    folder = root / "ml_jobs" / name.replace("-", "_")
+    folder.mkdir(parents=True, exist_ok=True)
+    content = json.loads(json.dumps({**MODEL_FILE, "name": name, **changes}))
+    content["training"]["code"] = [f"ml_jobs/{name.replace('-', '_')}/*.py"]
+    (folder / "model.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (folder / "train.py").write_text("# trains\n", encoding="utf-8")
+    for file in ("pipeline.yaml", "request.schema.json"):
+        (folder / file).write_text("{}", encoding="utf-8")
+    (folder / "sample_request.json").write_text(json.dumps(REQUEST), encoding="utf-8")
+    for file in ("ml_jobs/serving/score.py", "ml_jobs/environments/one.yaml"):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text("", encoding="utf-8")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one model, which is the working directory."""
+    write_model(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    return tmp_path
+
+
+@pytest.fixture
+def recipe(project: Path) -> Recipe:
+    """What the model's file says."""
+    return model_module.read(["flight-delay"])["flight-delay"]

@@ -1,56 +1,54 @@
-"""Registration: versions that count, one for each fingerprint, with the whole lineage."""
+"""Registration: numbers that are never given twice, one version a run, with the whole lineage."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.command import OpsError
-from ops.register import lineage, register
-from ops.workspace import ModelVersion, Run
-from tests.ops.conftest import FakeWorkspace
+from ops.command import OpsError, UsageError
+from ops.register import lineage, register, register_folder
+from ops.views import ModelVersion, Run
+from tests.ops.conftest import CARD, FakeWorkspace, digest_of
 
-TAGS = {"fingerprint": "f1", "data": "flights:d1", "environment": "train:e1", "pipeline": "p:1", "champion": "m:1"}
+TAGS = {
+    "fingerprint": "f1", "data": "flights:d1", "environment": "train:e1", "pipeline": "p:1", "code": "training:t1",
+    "inputs": '{"seed": 13}', "champion": "m:1",
+}  # fmt: skip
 RUN = Run(name="m-f1", status="Completed", tags=TAGS)
 
 
 def card(**changes: Any) -> dict[str, Any]:
-    return {
-        "commit": "c0ffee",
-        "seed": 13,
-        "parameters": {"num_leaves": 31},
-        "train_month": "2013-01",
-        "validate_month": "2013-02",
-        "metrics": {"candidate": {"auc": 0.66}, "baseline": {"auc": 0.63}},
-        "gates": [{"gate": "auc", "passed": True}],
-        "checks": {"passed": True, "summary": "102 of 102 checks passed"},
-        "export": {"passed": True},
-        **changes,
-    }
+    return {**CARD, **changes}
 
 
 @pytest.fixture
 def trained(azure: FakeWorkspace) -> FakeWorkspace:
-    azure.files["m-f1", "model_card.json"] = json.dumps(card()).encode()
+    azure.outputs["m-f1"] = {"model_card.json": json.dumps(card()).encode(), "model.onnx": b"onnx"}
     return azure
 
 
-def known(number: str, fingerprint: str) -> ModelVersion:
-    return ModelVersion(name="m", version=number, tags={"fingerprint": fingerprint}, properties={})
+def known(number: str) -> ModelVersion:
+    return ModelVersion(name="m", version=number, tags={}, properties={"run": f"r{number}"})
 
 
 def test_the_first_version_is_1(trained: FakeWorkspace) -> None:
     model, is_new = register(trained, "m", RUN, "Ada", "first try")
     assert (model.version, is_new) == ("1", True)
-    assert trained.versions == [model]
+    assert trained.registered == [(model, "azureml://jobs/m-f1/outputs/model")]
 
 
 def test_versions_count_as_numbers_do(trained: FakeWorkspace) -> None:
-    trained.versions = [known("9", "a"), known("10", "b"), known("2", "c")]
+    trained.versions = [known("9"), known("10"), known("2")]
     assert register(trained, "m", RUN, "Ada", "r")[0].version == "11"
 
 
-def test_the_same_fingerprint_is_the_same_version(trained: FakeWorkspace) -> None:
+def test_archived_versions_keep_their_numbers(trained: FakeWorkspace) -> None:
+    trained.archived = ["1", "2"]
+    assert register(trained, "m", RUN, "Ada", "r")[0].version == "3"
+
+
+def test_the_same_run_is_the_same_version(trained: FakeWorkspace) -> None:
     first, _ = register(trained, "m", RUN, "Ada", "r")
     assert register(trained, "m", RUN, "Bob", "again") == (first, False)
     assert len(trained.versions) == 1
@@ -70,17 +68,22 @@ def test_it_gives_up_when_every_number_is_taken(trained: FakeWorkspace) -> None:
 def test_the_whole_lineage_is_on_the_version(trained: FakeWorkspace) -> None:
     model, _ = register(trained, "m", RUN, "Ada", "first try")
     found = model.properties
-    assert found["run"] == "m-f1"
-    assert found["commit"] == "c0ffee"
-    assert found["data"] == "flights:d1"
-    assert found["environment"] == "train:e1"
-    assert found["champion"] == "m:1"
-    assert found["seed"] == "13"
+    assert {name: found[name] for name in ("run", "commit", "data", "environment", "code", "pipeline", "champion")} == {
+        "run": "m-f1",
+        "commit": "c0ffee",
+        "data": "flights:d1",
+        "environment": "train:e1",
+        "code": "training:t1",
+        "pipeline": "p:1",
+        "champion": "m:1",
+    }
     assert json.loads(found["parameters"]) == {"num_leaves": 31}
     assert json.loads(found["metrics"]) == {"auc": 0.66}
+    assert json.loads(found["inputs"]) == {"seed": 13}
     assert "102 of 102" in found["checks"]
     assert (found["author"], found["reason"]) == ("Ada", "first try")
     assert found["gates"] == "passed"
+    assert found["digest"] == digest_of(b"onnx")
     assert all(isinstance(value, str) for value in found.values()), "Azure keeps texts only"
 
 
@@ -88,12 +91,13 @@ def test_the_whole_lineage_is_on_the_version(trained: FakeWorkspace) -> None:
     ("changes", "says"),
     [
         ({"gates": [{"gate": "auc", "passed": False}, {"gate": "loss", "passed": True}]}, "failed: auc"),
+        ({"gates": []}, "failed: no gate is on its card"),
         ({"checks": {"passed": False}}, "failed: checks"),
         ({"export": {"passed": False}}, "failed: export"),
     ],
 )
 def test_what_failed_is_recorded(changes: dict[str, Any], says: str) -> None:
-    assert lineage(card(**changes), RUN, "Ada", "r")["gates"] == says
+    assert lineage(card(**changes), RUN)["gates"] == says
 
 
 @pytest.mark.parametrize(
@@ -117,3 +121,32 @@ def test_another_error_of_azure_is_not_hidden(trained: FakeWorkspace, monkeypatc
     monkeypatch.setattr(trained, "register", refuse)
     with pytest.raises(PermissionError):
         register(trained, "m", RUN, "Ada", "r")
+
+
+# Trained elsewhere.
+
+
+@pytest.mark.parametrize(("file", "kind"), [("MLmodel", "mlflow_model"), ("model.onnx", "custom_model")])
+def test_a_model_that_was_trained_elsewhere_says_where(
+    azure: FakeWorkspace, tmp_path: Path, file: str, kind: str
+) -> None:
+    (tmp_path / file).write_text("weights", encoding="utf-8")
+    model, is_new = register_folder(azure, "m", tmp_path, "the lab's notebook", "Ada", "a try")
+    assert is_new
+    assert (model.kind, model.properties["origin"], model.version) == (kind, "the lab's notebook", "1")
+    assert model.properties["gates"] == "none: trained elsewhere"
+    assert azure.registered == [(model, str(tmp_path))]
+    assert register_folder(azure, "m", tmp_path, "the lab's notebook", "Bob", "again") == (model, False)
+
+
+def test_other_content_of_the_same_origin_is_another_version(azure: FakeWorkspace, tmp_path: Path) -> None:
+    for content in ("one", "two"):
+        (tmp_path / "MLmodel").write_text(content, encoding="utf-8")
+        register_folder(azure, "m", tmp_path, "a lab", "Ada", "r")
+    assert [each.version for each in azure.versions] == ["1", "2"]
+
+
+def test_an_empty_or_missing_folder_is_a_wrong_argument(azure: FakeWorkspace, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "gone"):
+        with pytest.raises(UsageError, match="--path"):
+            register_folder(azure, "m", folder, "a lab", "Ada", "r")

@@ -1,85 +1,96 @@
-"""The rollout's state machine: every gate, every way back, a controller killed at each point."""
+"""The rollout's state machine: every gate, every way back, what is held."""
+
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
+from ops.abort import abort
 from ops.command import OpsError, UsageError
 from ops.gate import Verdict
-from ops.report import Step
+from ops.hold import LostError
+from ops.report import Report, Step
+from ops.rollback import lift, rollback
 from ops.rollout import Rollout
-from ops.workspace import Shift
-from tests.ops.conftest import FakeWorkspace, Killed
+from ops.rollout_state import Held, State, Weights
+from tests.ops.world import Actor, World
 
 GOOD = Verdict(healthy=True, says="fine")
-BAD = Verdict(healthy=False, says="answer 3 of green: status 500")
-TO_GREEN = Shift(to="green", source="blue")
-STATES = [
-    ({"blue": 100}, None),
-    ({"blue": 90, "green": 10}, TO_GREEN),
-    ({"blue": 50, "green": 50}, TO_GREEN),
-    ({"green": 100}, TO_GREEN),
-]
+BAD = Verdict(healthy=False, says="errors of green: 12 of 210")
+KEPT = Held(kind="split", weights={"blue": 90, "green": 10}, over={"blue": 100}, by="ann", why="A/B", at="")
 
 
-def state(azure: FakeWorkspace) -> tuple[dict[str, int], Shift | None]:
-    """What a rollout leaves at the endpoint."""
-    return azure.traffic, azure.shift
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+    monkeypatch.setattr("ops.hold.time.sleep", made.pass_time)
+    monkeypatch.setattr("ops.hold.BEAT", -1.0)
+    return made
 
 
-def rollout(azure: FakeWorkspace, step: Step, *verdicts: Verdict) -> Rollout:
+def rollout(world: World, *verdicts: Verdict, actor: Actor | None = None, **options: object) -> Rollout:
     """A rollout whose gates give these verdicts, the last one for ever."""
-    left = list(verdicts)
-    return Rollout(azure=azure, name="e", step=step, gate=lambda _shares: left.pop(0) if len(left) > 1 else left[0])
+    left = list(verdicts) or [GOOD]
+
+    def gate(_source: str, _share: int, beat: Callable[[], None]) -> Verdict:
+        beat()
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    actor = actor or Actor(world)
+    values = {"azure": actor, "store": actor, "name": "e", "step": Step("test", Report()), "gate": gate}
+    return Rollout(**values | options)  # type: ignore[arg-type]
 
 
-def test_goes_to_all_traffic_in_steps_with_a_gate_at_each(azure: FakeWorkspace, step: Step) -> None:
-    azure.traffic = {"blue": 100}
-    asked: list[tuple[dict[str, int], bool]] = []
+def end(world: World) -> tuple[Weights, str, str | None]:
+    """What is live, whether a rollout is under way, who holds it."""
+    return world.traffic, world.state.to, world.state.holder
 
-    def gate(shares: bool) -> Verdict:
-        asked.append((dict(azure.traffic), shares))
+
+def test_goes_to_all_traffic_in_steps_with_a_gate_at_each(world: World) -> None:
+    asked: list[tuple[Weights, str, int]] = []
+
+    def gate(source: str, share: int, _beat: Callable[[], None]) -> Verdict:
+        asked.append((dict(world.traffic), source, share))
         return GOOD
 
-    assert Rollout(azure=azure, name="e", step=step, gate=gate).run("green") == {"green": 100}
+    assert rollout(world, gate=gate).run("green") == {"green": 100}
     assert asked == [
-        ({"blue": 100}, False),
-        ({"blue": 90, "green": 10}, True),
-        ({"blue": 50, "green": 50}, True),
-        ({"green": 100}, True),
+        ({"blue": 100}, "blue", 0),
+        ({"blue": 90, "green": 10}, "blue", 10),
+        ({"blue": 50, "green": 50}, "blue", 50),
+        ({"green": 100}, "blue", 100),
     ]
-    assert azure.traffic == {"green": 100}
-    assert azure.shift is None
+    assert end(world) == ({"green": 100}, "", None)
 
 
-def test_a_first_deployment_gets_no_traffic_before_its_gate_and_all_after(azure: FakeWorkspace, step: Step) -> None:
-    azure.deployments = {"blue": "m:1"}
-    assert rollout(azure, step, GOOD).run("blue") == {"blue": 100}
-    assert azure.history == [{"blue": 100}, {"blue": 100}]
+def test_a_first_deployment_gets_no_traffic_before_its_gate_and_all_after(world: World) -> None:
+    world.traffic, world.states = {}, {"blue": "Succeeded"}
+    assert rollout(world).run("blue") == {"blue": 100}
+    assert world.history == [{"blue": 100}]
 
 
 @pytest.mark.parametrize("position", range(4))
-def test_a_bad_gate_gives_the_traffic_back(azure: FakeWorkspace, step: Step, position: int) -> None:
-    azure.traffic = {"blue": 100}
-    with pytest.raises(OpsError, match="status 500") as failure:
-        rollout(azure, step, *[GOOD] * position, BAD).run("green")
+def test_a_bad_gate_gives_the_traffic_back(world: World, position: int) -> None:
+    with pytest.raises(OpsError, match="12 of 210") as failure:
+        rollout(world, *[GOOD] * position, BAD).run("green")
     assert failure.value.exit_code == 1
-    assert state(azure) == ({"blue": 100}, None)
-    assert len(azure.history) == (position + 1 if position else 0), "nothing is set when nothing has changed"
+    assert end(world) == ({"blue": 100}, "", None)
+    assert len(world.history) == (position + 1 if position else 0), "nothing is set when nothing has changed"
 
 
 @pytest.mark.parametrize("position", range(2))
-def test_a_bad_first_deployment_leaves_no_traffic(azure: FakeWorkspace, step: Step, position: int) -> None:
-    azure.deployments = {"blue": "m:1"}
+def test_a_bad_first_deployment_leaves_no_traffic(world: World, position: int) -> None:
+    world.traffic = {}
     with pytest.raises(OpsError):
-        rollout(azure, step, *[GOOD] * position, BAD).run("blue")
-    assert state(azure) == ({}, None)
+        rollout(world, *[GOOD] * position, BAD).run("blue")
+    assert end(world) == ({}, "", None)
 
 
 @pytest.mark.parametrize("position", range(4))
-def test_ctrl_c_at_a_gate_gives_the_traffic_back(azure: FakeWorkspace, step: Step, position: int) -> None:
-    azure.traffic = {"blue": 100}
+def test_ctrl_c_at_a_gate_gives_the_traffic_back(world: World, position: int) -> None:
     seen = 0
 
-    def gate(_shares: bool) -> Verdict:
+    def gate(_source: str, _share: int, _beat: Callable[[], None]) -> Verdict:
         nonlocal seen
         seen += 1
         if seen > position:
@@ -87,133 +98,297 @@ def test_ctrl_c_at_a_gate_gives_the_traffic_back(azure: FakeWorkspace, step: Ste
         return GOOD
 
     with pytest.raises(KeyboardInterrupt):
-        Rollout(azure=azure, name="e", step=step, gate=gate).run("green")
-    assert state(azure) == ({"blue": 100}, None)
+        rollout(world, gate=gate).run("green")
+    assert end(world) == ({"blue": 100}, "", None)
 
 
-@pytest.mark.parametrize("number", range(1, 5))
-@pytest.mark.parametrize("taken", [True, False], ids=["taken", "lost"])
-def test_a_request_that_breaks_off_gives_the_traffic_back(
-    azure: FakeWorkspace, step: Step, number: int, taken: bool
-) -> None:
-    azure.traffic = {"blue": 100}
+def test_it_says_so_when_the_traffic_cannot_be_given_back(world: World) -> None:
+    actor = Actor(world)
 
-    def fail(request: int) -> None:
-        if request == number:
-            raise ConnectionError("reset")
-
-    if taken:
-        azure.after_request = fail
-    else:
-        azure.before_request = fail
-    with pytest.raises(ConnectionError):
-        rollout(azure, step, GOOD).run("green")
-    assert state(azure) == ({"blue": 100}, None)
-
-
-def test_it_says_so_when_the_traffic_cannot_be_given_back(azure: FakeWorkspace, step: Step) -> None:
-    azure.traffic = {"blue": 100}
-
-    def fail(request: int) -> None:
-        if request > 1:
+    def fail(_call: int) -> None:
+        if world.traffic != {"blue": 100}:
             raise ConnectionError("unreachable")
 
-    azure.before_request = fail
+    actor.before = fail
     with pytest.raises(OpsError, match="could not be given back: unreachable") as failure:
-        rollout(azure, step, GOOD, BAD).run("green")
-    assert "--abort" in failure.value.repair
+        rollout(world, GOOD, BAD, actor=actor).run("green")
+    assert "ops.abort" in failure.value.repair
 
 
-def kill_at(azure: FakeWorkspace, number: int, *, taken: bool) -> None:
-    """The controller dies at a request, before or after Azure has taken it; no later one arrives."""
-
-    def die(request: int) -> None:
-        if request > number or (request == number and not taken):
-            raise Killed
-
-    def die_after(request: int) -> None:
-        if request == number and taken:
-            raise Killed
-
-    azure.before_request, azure.after_request = die, die_after
+def test_a_finished_rollout_is_not_judged_again_and_writes_nothing(world: World) -> None:
+    rollout(world).run("green")
+    blob, history = world.blob, list(world.history)
+    again = rollout(world, BAD)
+    assert again.run("green") == {"green": 100}
+    assert again.step.done_before
+    assert (world.blob, world.history) == (blob, history)
 
 
-@pytest.mark.parametrize("number", range(1, 5))
-@pytest.mark.parametrize("taken", [True, False], ids=["taken", "lost"])
-@pytest.mark.parametrize("healthy", [True, False], ids=["then-good", "then-bad"])
-def test_a_killed_controller_can_be_run_again(
-    azure: FakeWorkspace, step: Step, number: int, taken: bool, healthy: bool
-) -> None:
-    azure.traffic = {"blue": 100}
-    kill_at(azure, number, taken=taken)
-    with pytest.raises(Killed):
-        rollout(azure, step, GOOD).run("green")
-    assert sum(azure.traffic.values()) == 100
-    finished = azure.traffic == {"green": 100} and azure.endpoint("e").shift is None
-    azure.before_request = azure.after_request = lambda _: None
-
-    if healthy:
-        assert rollout(azure, step, GOOD).run("green") == {"green": 100}
-        assert azure.shift is None
-    elif finished:
-        assert number == 4, "its last gate had passed: the rollout was finished"
-    else:
-        with pytest.raises(OpsError):
-            rollout(azure, step, BAD).run("green")
-        assert state(azure) == ({"blue": 100}, None)
+def test_what_had_the_traffic_cools(world: World) -> None:
+    rollout(world, cooling=timedelta(hours=2)).run("green")
+    assert world.state.cooling == {"blue": "2026-01-01T02:00:00+00:00"}
+    rollout(world).run("blue")
+    assert world.state.cooling == {"green": "2026-01-01T01:00:00+00:00"}
 
 
-@pytest.mark.parametrize(("traffic", "shift"), STATES[1:])
-def test_abort_gives_the_traffic_of_an_unfinished_rollout_back(
-    azure: FakeWorkspace, step: Step, traffic: dict[str, int], shift: Shift
-) -> None:
-    azure.traffic, azure.shift = dict(traffic), shift
-    assert rollout(azure, step, GOOD).abort() == {"blue": 100}
-    assert state(azure) == ({"blue": 100}, None)
+def test_steps_are_where_it_stops(world: World) -> None:
+    rollout(world, steps=(25, 100)).run("green")
+    assert world.history == [{"green": 25, "blue": 75}, {"green": 100}]
 
 
-@pytest.mark.parametrize("traffic", [{}, {"blue": 100}, {"green": 100}])
-def test_abort_with_nothing_running_does_nothing(azure: FakeWorkspace, step: Step, traffic: dict[str, int]) -> None:
-    azure.traffic = dict(traffic)
-    assert rollout(azure, step, GOOD).abort() == traffic
-    assert azure.history == []
+def test_a_mirror_comes_before_the_first_step_and_goes_with_it(world: World) -> None:
+    seen: list[tuple[Weights, Weights, int]] = []
+
+    def gate(_source: str, share: int, _beat: Callable[[], None]) -> Verdict:
+        seen.append((dict(world.traffic), dict(world.mirror), share))
+        return GOOD
+
+    rollout(world, gate=gate, mirror=10, steps=(100,)).run("green")
+    assert seen == [
+        ({"blue": 100}, {}, 0),
+        ({"blue": 100}, {"green": 10}, 10),
+        ({"green": 100}, {}, 100),
+    ]
+    world.mirror = {"red": 5}
+    with pytest.raises(OpsError):
+        rollout(world, GOOD, BAD, mirror=20).run("blue")
+    assert (world.traffic, world.mirror) == ({"green": 100}, {"red": 5}), "exactly what was before"
 
 
-def test_a_finished_rollout_is_not_judged_again(azure: FakeWorkspace, step: Step) -> None:
-    azure.traffic = {"green": 100}
-    assert rollout(azure, step, BAD).run("green") == {"green": 100}
-    assert azure.history == []
-    assert step.done_before
-
-
-def test_steps_are_where_it_stops(azure: FakeWorkspace, step: Step) -> None:
-    azure.traffic = {"blue": 100}
-    Rollout(azure=azure, name="e", step=step, gate=lambda _: GOOD, steps=(25, 100)).run("green")
-    assert azure.history == [{"green": 25, "blue": 75}, {"green": 100}, {"green": 100}]
-
-
-def test_weights_between_two_steps_go_on_to_the_next(azure: FakeWorkspace, step: Step) -> None:
-    azure.traffic, azure.shift = {"blue": 70, "green": 30}, TO_GREEN
-    rollout(azure, step, GOOD).run("green")
-    assert azure.history[0] == {"green": 50, "blue": 50}
-
-
-def test_refuses_a_deployment_that_does_not_exist(azure: FakeWorkspace, step: Step) -> None:
-    with pytest.raises(UsageError, match="red") as failure:
-        rollout(azure, step, GOOD).run("red")
+def test_refuses_a_deployment_that_does_not_exist(world: World) -> None:
+    with pytest.raises(UsageError, match="grey") as failure:
+        rollout(world).run("grey")
     assert "blue, green" in failure.value.why
 
 
-def test_refuses_while_another_rollout_is_under_way(azure: FakeWorkspace, step: Step) -> None:
-    azure.traffic, azure.shift = {"blue": 50, "green": 50}, TO_GREEN
-    with pytest.raises(OpsError, match="rollout to green is under way"):
-        rollout(azure, step, GOOD).run("blue")
-    assert azure.history == []
+def test_a_deployment_that_failed_is_no_candidate(world: World) -> None:
+    world.states["green"] = "Failed"
+    with pytest.raises(OpsError, match="provisioning state is Failed"):
+        rollout(world).run("green")
+    assert (world.history, world.blob) == ([], None)
 
 
-def test_refuses_to_take_traffic_from_two(azure: FakeWorkspace, step: Step) -> None:
-    azure.deployments |= {"red": "m:3"}
-    azure.traffic = {"blue": 50, "green": 50}
-    with pytest.raises(OpsError, match="no rollout is under way"):
-        rollout(azure, step, GOOD).run("red")
-    assert azure.history == []
+def test_a_stable_deployment_that_failed_is_not_asked(world: World) -> None:
+    world.states["blue"] = "Failed"
+    sources: set[str] = set()
+
+    def gate(source: str, _share: int, _beat: Callable[[], None]) -> Verdict:
+        sources.add(source)
+        return GOOD
+
+    rollout(world, gate=gate).run("green")
+    assert sources == {""}
+
+
+def test_a_new_endpoint_of_the_same_name_begins_anew(world: World) -> None:
+    rollout(world).run("green")
+    world.traffic, world.made = {}, "second"
+    assert rollout(world).run("blue") == {"blue": 100}
+    assert world.state.source == ""
+
+
+# What is held.
+
+
+def split(world: World) -> None:
+    """Somebody sets a split through Azure's own client."""
+    world.set({"blue": 90, "green": 10}, {})
+    world.history.clear()
+
+
+@pytest.mark.parametrize("candidate", ["blue", "green"])
+def test_a_release_of_nothing_new_leaves_a_split_of_somebody_alone(world: World, candidate: str) -> None:
+    rollout(world).run("blue")
+    split(world)
+    run = rollout(world, BAD)
+    assert run.run(candidate) == {"blue": 90, "green": 10}
+    assert run.step.done_before
+    assert world.history == []
+
+
+def test_a_split_on_an_endpoint_without_a_state_is_somebodys_too(world: World) -> None:
+    split(world)
+    assert rollout(world).run("green") == {"blue": 90, "green": 10}
+    assert world.history == []
+
+
+def test_a_release_of_something_new_stops_at_a_split_and_says_how_to_go_on(world: World) -> None:
+    split(world)
+    with pytest.raises(OpsError, match="blue 90 %, green 10 % is held") as failure:
+        rollout(world).run("red")
+    assert "--to red --end-hold" in failure.value.repair
+    assert world.history == []
+
+
+def test_a_hold_is_ended_by_name(world: World) -> None:
+    split(world)
+    assert rollout(world).run("red", end_hold=True) == {"red": 100}
+    assert world.history[0] == {"red": 10, "blue": 81, "green": 9}
+    assert world.state.held is None
+
+
+def test_a_rollout_that_ended_a_hold_and_goes_back_holds_it_again(world: World) -> None:
+    split(world)
+    with pytest.raises(OpsError):
+        rollout(world, GOOD, BAD).run("red", end_hold=True)
+    assert world.traffic == {"blue": 90, "green": 10}
+    assert rollout(world).run("green") == {"blue": 90, "green": 10}
+
+
+def test_a_split_can_be_reached_in_steps_and_is_held(world: World) -> None:
+    assert rollout(world, hold_at=30).run("green") == {"blue": 70, "green": 30}
+    assert world.history == [{"blue": 90, "green": 10}, {"blue": 70, "green": 30}]
+    assert rollout(world).run("green") == {"blue": 70, "green": 30}
+    assert rollout(world).run("green", end_hold=True) == {"green": 100}
+
+
+def test_weights_that_others_set_meanwhile_stay(world: World) -> None:
+    actor = Actor(world)
+
+    def gate(_source: str, share: int, _beat: Callable[[], None]) -> Verdict:
+        if share:
+            world.set({"blue": 60, "red": 40}, {})
+        return GOOD
+
+    with pytest.raises(OpsError, match="changed by somebody else meanwhile: blue 60 %, red 40 %"):
+        rollout(world, actor=actor, gate=gate).run("green")
+    assert end(world) == ({"blue": 60, "red": 40}, "", None)
+
+
+# Abort and rollback.
+
+
+def test_abort_with_nothing_running_does_nothing_and_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    rollout(world).run("green")
+    blob, step, actor = world.blob, Step("abort", Report()), Actor(world)
+    assert abort(actor, actor, "e", step) == {"green": 100}
+    assert step.done_before
+    assert "no rollout is under way" in capsys.readouterr().err
+    assert (world.blob, actor.puts) == (blob, [])
+
+
+@pytest.mark.parametrize("position", range(4))
+def test_an_abort_by_anybody_stops_the_controller_and_its_weights_hold(world: World, position: int) -> None:
+    other, seen = Actor(world), 0
+
+    def gate(_source: str, _share: int, beat: Callable[[], None]) -> Verdict:
+        nonlocal seen
+        seen += 1
+        if seen > position:
+            abort(other, other, "e", Step("abort", Report()), why="seen errors")
+            count = len(world.history)
+            try:
+                beat()
+            finally:
+                assert len(world.history) == count
+        return GOOD
+
+    with pytest.raises(LostError, match=r"ended by .*abort of the rollout to green: seen errors"):
+        rollout(world, gate=gate).run("green")
+    assert seen == position + 1
+    assert end(world) == ({"blue": 100}, "", None)
+
+
+def test_two_controllers_cannot_both_hold_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused: list[str] = []
+
+    def gate(_source: str, _share: int, beat: Callable[[], None]) -> Verdict:
+        monkeypatch.setattr("ops.hold.time.sleep", lambda _seconds: beat())
+        with pytest.raises(OpsError, match="works on this endpoint") as failure:
+            rollout(world, BAD).run("green")
+        refused.append(failure.value.what)
+        return GOOD
+
+    assert rollout(world, gate=gate).run("green") == {"green": 100}
+    assert len(refused) == 4
+
+
+def test_a_rollback_is_immediate_needs_no_gate_and_stays_until_lifted(world: World) -> None:
+    rollout(world).run("green")
+    actor, step = Actor(world), Step("rollback", Report())
+    assert rollback(actor, actor, "e", step, why="complaints") == {"blue": 100}
+    assert world.history[-1] == {"blue": 100}
+    released = rollout(world, GOOD)
+    assert released.run("green") == {"blue": 100}, "the release that brought it does not bring it again"
+    assert released.step.done_before
+    with pytest.raises(OpsError, match=r"is held .rollback by .*complaints"):
+        rollout(world).run("red")
+    assert lift(actor, actor, "e", step) == {"blue": 100}
+    assert rollout(world).run("green") == {"green": 100}
+
+
+def test_a_second_rollback_does_not_bring_the_bad_one_back(world: World) -> None:
+    rollout(world).run("green")
+    actor, step = Actor(world), Step("rollback", Report())
+    rollback(actor, actor, "e", step)
+    puts = list(actor.puts)
+    assert rollback(actor, actor, "e", step) == {"blue": 100}
+    assert (step.done_before, actor.puts) == (True, puts)
+
+
+def test_a_rollout_that_went_back_leaves_the_way_back(world: World) -> None:
+    rollout(world).run("green")
+    with pytest.raises(OpsError):
+        rollout(world, GOOD, BAD).run("red")
+    actor = Actor(world)
+    assert rollback(actor, actor, "e", Step("rollback", Report())) == {"blue": 100}
+
+
+def test_a_rollback_ends_a_rollout_under_way(world: World) -> None:
+    other = Actor(world)
+
+    def gate(_source: str, share: int, _beat: Callable[[], None]) -> Verdict:
+        if share:
+            rollback(other, other, "e", Step("rollback", Report()))
+        return GOOD
+
+    with pytest.raises(LostError, match="rollback to blue"):
+        rollout(world, gate=gate).run("green")
+    assert end(world) == ({"blue": 100}, "", None)
+    assert world.state.held is not None
+    assert rollout(world).run("green") == {"blue": 100}
+
+
+def test_a_rollback_works_without_a_state(world: World) -> None:
+    world.traffic, world.states = {"green": 100}, {"blue": "Succeeded", "green": "Succeeded", "red": "Failed"}
+    actor = Actor(world)
+    assert rollback(actor, actor, "e", Step("rollback", Report())) == {"blue": 100}
+
+
+@pytest.mark.parametrize(("to", "says"), [("", "not known"), ("grey", "no such"), ("red", "state is Failed")])
+def test_a_rollback_names_those_that_can_take_traffic(world: World, to: str, says: str) -> None:
+    world.states |= {"red": "Failed", "pink": "Succeeded"}
+    actor = Actor(world)
+    with pytest.raises(UsageError, match=says) as failure:
+        rollback(actor, actor, "e", Step("rollback", Report()), to=to)
+    assert ("green, pink" if not to else "blue, green, pink") in failure.value.repair
+    assert (world.history, world.blob) == ([], None)
+
+
+def test_lift_of_nothing_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    actor, step = Actor(world), Step("lift", Report())
+    assert lift(actor, actor, "e", step) == {"blue": 100}
+    assert step.done_before
+    assert "nothing is held" in capsys.readouterr().err
+
+
+def test_the_history_tells_who_did_what(world: World) -> None:
+    rollout(world).run("green")
+    actor = Actor(world)
+    rollback(actor, actor, "e", Step("rollback", Report()), why="late")
+    told = [entry["what"] for entry in world.state.history]
+    assert told[0] == "rollout to green began"
+    assert "blue 50 %, green 50 %" in told
+    assert "rollback to blue: late" in told
+    assert all("@" in entry["by"] and entry["at"] for entry in world.state.history)
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b'{"colour": 1}', b'{"held": {"kind": "split"}}'])
+def test_a_damaged_state_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        State.parse(text)
+
+
+def test_a_state_is_read_as_it_was_written() -> None:
+    state = State(to="green", late=[({"blue": 100}, "2026-01-01T00:00:00+00:00")], held=KEPT, weights={})
+    assert State.parse(state.text()) == state

@@ -1,18 +1,19 @@
 """Smoke checks: each kind of expectation notices the model that breaks it."""
 
 import copy
-import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ops import model
 from ops.command import OpsError, UsageError
-from ops.release_file import ReleaseFile
 from ops.report import Step
 from ops.scoring import Answer
-from ops.smoke import smoke
+from ops.smoke import prove_model, smoke
 from ops.smoke_checks import Check, Smoke, ask_all
+from tests.ops.conftest import write_model
 
 REQUEST = {"rows": [{"rain": 0, "day": 4, "name": "x"}]}
 RULES = (
@@ -80,7 +81,7 @@ def test_a_model_that_does_not_answer_is_asked_once() -> None:
 
 
 def test_the_command_fails_and_names_what_is_wrong(step: Step) -> None:
-    with pytest.raises(OpsError, match="2 of 6 answers are wrong: rain, sun"):
+    with pytest.raises(OpsError, match="2 of 6 answers of the endpoint are wrong: rain, sun"):
         smoke(Model(slope=-0.1), QUESTIONS, step)
 
 
@@ -90,26 +91,54 @@ def test_a_check_changes_a_copy() -> None:
     assert before == REQUEST
 
 
+def test_a_deployment_is_asked_by_its_name(step: Step) -> None:
+    asked: list[str | None] = []
+
+    class Named(Model):
+        def ask(self, request: Any, deployment: str | None = None) -> Answer:
+            asked.append(deployment)
+            return super().ask(request)
+
+    smoke(Named(), QUESTIONS, step, "v1-abc")
+    assert asked == ["v1-abc"] * 6
+
+
+@pytest.mark.parametrize(
+    ("told", "right"),
+    [
+        ({"data_version": "d1", "commit": "c0ffee"}, True),
+        ({"data_version": "d2"}, False),
+        ({"commit": "other"}, False),
+        ({}, True),
+        (None, True),
+    ],
+)
+def test_an_answer_of_another_model_is_noticed(told: Any, right: bool) -> None:
+    answer = Answer(status=200, body={"model": told}, seconds=0)
+    with nullcontext() if right else pytest.raises(OpsError, match="v1-abc answers with another model"):
+        prove_model(answer, {"data": "flights:d1", "commit": "c0ffee"}, "v1-abc")
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"request": "missing.json"}, "cannot be read"),
-        ({"checks": [{"name": "n", "change": {}, "expect": "higher"}]}, "want one of same"),
-        ({"checks": [{"name": "n", "change": {}}]}, "checks[0].expect is missing"),
-        ({"checks": [{"name": "n", "change": {}, "expect": "same", "filed": "x"}]}, "checks[0].filed is unknown"),
-        ({"checks": [{"name": "n", "change": {"rows[3].day": 1}, "expect": "same"}]}, "'rows[3].day' is not in"),
-        ({"vlaue": "x"}, "smoke.vlaue is unknown"),
+        ({"expect": "higher"}, "want one of same"),
+        ({"expect": None}, "checks[0].expect is missing"),
+        ({"filed": "x"}, "checks[0].filed is unknown"),
+        ({"change": {"flights[3].day": 1}}, "'flights[3].day' is not in"),
     ],
 )
-def test_refuses_a_wrong_file(tmp_path: Path, change: dict[str, Any], says: str) -> None:
-    request = tmp_path / "request.json"
-    request.write_text(json.dumps(REQUEST), encoding="utf-8")
-    values = {"request": str(request), "value": "p[0].probability", "checks": [], **change}
+def test_refuses_a_wrong_file(project: Path, change: dict[str, Any], says: str) -> None:
+    check = {"name": "n", "change": {}, "expect": "same", **change}
+    checks = [{key: value for key, value in check.items() if value is not None}]
+    write_model(project, smoke={"value": "predictions[0].probability", "checks": checks})
     with pytest.raises(UsageError) as failure:
-        Smoke.read(Path("release.yaml"), values)
+        model.read(["flight-delay"])
     assert says in str(failure.value)
+    assert "ml_jobs/flight_delay/model.yaml" in str(failure.value)
 
 
-def test_the_tracked_release_file_is_right() -> None:
-    file = ReleaseFile.read(Path("ops/flight-delay.yaml"))
-    assert {check.expect for check in file.smoke.checks} == {"same", "answer", "not lower", "not higher", "refused"}
+def test_a_sample_that_is_no_request_is_told(project: Path) -> None:
+    (project / "ml_jobs/flight_delay/sample_request.json").write_text("{", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"sample_request\.json' cannot be read"):
+        model.read(["flight-delay"])

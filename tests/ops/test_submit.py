@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from ops.command import OpsError
-from ops.release_file import Commit, ReleaseFile
+from model_file import ModelFile
+from ops.command import OpsError, UsageError
+from ops.commit import Commit
+from ops.model import Recipe
 from ops.report import Step
-from ops.stack import Stack
-from ops.submit import follow, submit
-from ops.workspace import Run
-from tests.ops.conftest import FakeWorkspace
+from ops.submit import fingerprint, follow, submit
+from ops.views import Run
+from tests.ops.conftest import MODEL, TRAINING, FakeWorkspace
 
 COMMIT = Commit("c0ffee", "Ada")
-FILE = ReleaseFile.read(Path("ops/flight-delay.yaml"))
 
 
 @pytest.fixture(autouse=True)
@@ -23,69 +23,127 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("ops.submit.LOG_FOLDER", tmp_path)
 
 
-def name(stack: Stack) -> str:
-    return f"flight-delay-{FILE.fingerprint(stack)}"
+@pytest.fixture
+def file(recipe: Recipe) -> ModelFile:
+    return recipe.file
 
 
-def test_submits_a_run_with_its_lineage(azure: FakeWorkspace, stack: Stack) -> None:
-    run, is_new = submit(azure, stack, FILE, COMMIT, champion="flight-delay:3")
+def name(file: ModelFile, champion: str = "") -> str:
+    return f"flight-delay-{fingerprint(TRAINING, file.training.inputs)}{champion}"
+
+
+def test_submits_a_run_with_its_lineage(azure: FakeWorkspace, file: ModelFile) -> None:
+    run, is_new = submit(azure, MODEL, file, COMMIT, champion="flight-delay:3")
     (request,) = azure.submitted
     assert is_new
-    assert run.name == request.name == name(stack)
+    assert run.name == request.name == name(file, "-vs3")
     assert request.component == "flight_delay_training:abc"
     assert request.compute == "train"
     assert request.folders == {"data": "flights:d1"}
     assert request.models == {"champion": "flight-delay:3"}
     assert request.values == {
-        **FILE.inputs,
+        **file.training.inputs,
         "commit": "c0ffee",
+        "code_version": "t1",
         "data_version": "d1",
         "environment_version": "e1",
     }
-    assert request.tags["fingerprint"] == FILE.fingerprint(stack)
+    assert request.tags == {
+        "fingerprint": fingerprint(TRAINING, file.training.inputs),
+        "model": "flight-delay",
+        "commit": "c0ffee",
+        "dirty": "false",
+        "code": "flight-delay-training:t1",
+        "data": "flights:d1",
+        "environment": "train:e1",
+        "pipeline": "flight_delay_training:abc",
+        "inputs": '{"seed": 13, "train_month": "2013-01"}',
+        "champion": "flight-delay:3",
+    }
 
 
-def test_the_first_model_has_no_champion(azure: FakeWorkspace, stack: Stack) -> None:
-    submit(azure, stack, FILE, COMMIT, champion=None)
+def test_a_dirty_commit_is_said_on_the_run(azure: FakeWorkspace, file: ModelFile) -> None:
+    submit(azure, MODEL, file, Commit("c0ffee-dirty", "Ada"), champion=None)
+    assert azure.submitted[0].tags["dirty"] == "true"
+
+
+def test_the_first_model_has_no_champion(azure: FakeWorkspace, file: ModelFile) -> None:
+    submit(azure, MODEL, file, COMMIT, champion=None)
     assert azure.submitted[0].models == {}
     assert "champion" not in azure.submitted[0].tags
 
 
 @pytest.mark.parametrize("status", ["Completed", "Running", "Queued", "Preparing"])
-def test_the_same_inputs_are_not_submitted_again(azure: FakeWorkspace, stack: Stack, status: str) -> None:
-    azure.runs[name(stack)] = [Run(name=name(stack), status=status)]
-    run, is_new = submit(azure, stack, FILE, COMMIT, champion=None)
-    assert (run.name, is_new, azure.submitted) == (name(stack), False, [])
+def test_the_same_inputs_are_not_submitted_again(azure: FakeWorkspace, file: ModelFile, status: str) -> None:
+    azure.runs[name(file)] = [Run(name=name(file), status=status)]
+    run, is_new = submit(azure, MODEL, file, COMMIT, champion=None)
+    assert (run.name, is_new, azure.submitted) == (name(file), False, [])
+
+
+def test_another_champion_is_another_run_of_the_same_fingerprint(azure: FakeWorkspace, file: ModelFile) -> None:
+    for champion in (None, "flight-delay:1", "flight-delay:2"):
+        submit(azure, MODEL, file, COMMIT, champion)
+    assert len({request.name for request in azure.submitted}) == 3
+    assert len({request.tags["fingerprint"] for request in azure.submitted}) == 1
+
+
+@pytest.mark.parametrize(("status", "is_new"), [("Completed", True), ("Running", False)])
+def test_again_passes_over_what_is_completed_and_follows_what_runs(
+    azure: FakeWorkspace, file: ModelFile, status: str, is_new: bool
+) -> None:
+    azure.runs[name(file)] = [Run(name=name(file), status=status)]
+    assert submit(azure, MODEL, file, COMMIT, champion=None, again=True)[1] is is_new
 
 
 @pytest.mark.parametrize("status", ["Failed", "Canceled", "NotResponding"])
-def test_a_failed_run_is_tried_again_under_the_next_name(azure: FakeWorkspace, stack: Stack, status: str) -> None:
-    for failed in (name(stack), f"{name(stack)}-2"):
+def test_a_failed_run_is_tried_again_under_the_next_name(azure: FakeWorkspace, file: ModelFile, status: str) -> None:
+    for failed in (name(file), f"{name(file)}-2"):
         azure.runs[failed] = [Run(name=failed, status=status)]
-    run, is_new = submit(azure, stack, FILE, COMMIT, champion=None)
-    assert (run.name, is_new) == (f"{name(stack)}-3", True)
+    run, is_new = submit(azure, MODEL, file, COMMIT, champion=None)
+    assert (run.name, is_new) == (f"{name(file)}-3", True)
 
 
-def test_it_does_not_try_for_ever(azure: FakeWorkspace, stack: Stack) -> None:
+def test_it_does_not_try_for_ever(azure: FakeWorkspace, file: ModelFile) -> None:
     for number in range(60):
-        failed = name(stack) if number == 0 else f"{name(stack)}-{number + 1}"
+        failed = name(file) if number == 0 else f"{name(file)}-{number + 1}"
         azure.runs[failed] = [Run(name=failed, status="Failed")]
-    with pytest.raises(OpsError, match="failed 50 times"):
-        submit(azure, stack, FILE, COMMIT, champion=None)
+    with pytest.raises(OpsError, match="ended 50 times"):
+        submit(azure, MODEL, file, COMMIT, champion=None)
+
+
+def test_a_promoted_model_is_not_trained(azure: FakeWorkspace, file: ModelFile) -> None:
+    with pytest.raises(UsageError, match="promoted to this stack"):
+        submit(azure, replace(MODEL, training=None), file, COMMIT, champion=None)
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"pipeline": "flight_delay_training:xyz"}, {"data": "flights:d2"}, {"environments": {"train": "train:e2"}}],
-    ids=["pipeline", "data", "environment"],
+    "change", [{"pipeline": "flight_delay_training:xyz"}, {"data": "f:d2"}, {"environment": "e:2"}]
 )
-def test_whatever_shapes_a_model_changes_the_fingerprint(stack: Stack, change: dict[str, object]) -> None:
-    assert FILE.fingerprint(replace(stack, **change)) != FILE.fingerprint(stack)  # type: ignore[arg-type] # a field each
+def test_whatever_shapes_a_model_changes_the_fingerprint(change: dict[str, str]) -> None:
+    assert fingerprint(replace(TRAINING, **change), {}) != fingerprint(TRAINING, {})
 
 
-def test_inputs_change_the_fingerprint_and_smoke_checks_do_not(stack: Stack) -> None:
-    assert replace(FILE, inputs={**FILE.inputs, "seed": 14}).fingerprint(stack) != FILE.fingerprint(stack)
-    assert replace(FILE, smoke=replace(FILE.smoke, checks=())).fingerprint(stack) == FILE.fingerprint(stack)
+def test_inputs_change_the_fingerprint_and_their_order_does_not() -> None:
+    assert fingerprint(TRAINING, {"a": 1, "b": 2}) == fingerprint(TRAINING, {"b": 2, "a": 1})
+    assert fingerprint(TRAINING, {"a": 1}) != fingerprint(TRAINING, {"a": 2})
+
+
+@pytest.mark.parametrize("status", ["Queued", "Running"])
+def test_waiting_has_an_end_and_says_what_it_waited_for(
+    azure: FakeWorkspace, step: Step, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    azure.runs["r"] = [Run(name="r", status="Running")]
+    azure.children["r"] = [
+        Run(name="r-1", label="check", status="Completed"),
+        Run(name="r-2", label="train", status=status),
+    ]
+    ticks = iter(range(0, 10**6, 50))
+    monkeypatch.setattr("ops.submit.time.monotonic", lambda: next(ticks))
+    with pytest.raises(OpsError, match="run r is still Running after 60 s") as failure:
+        follow(azure, Run(name="r", status="Running"), step, timeout=60, compute="train")
+    node = " (for a node of train)" if status == "Queued" else ""
+    assert failure.value.why == f"waited for: train {status}{node}"
+    assert "the run goes on" in failure.value.repair
 
 
 def test_following_shows_each_change_of_a_step_once(

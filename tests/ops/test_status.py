@@ -1,0 +1,70 @@
+"""What a look at a stack shows."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import live
+from ops.rollout_state import Held, State
+from ops.status import of_model, told
+from tests.ops.conftest import MODEL, FakeStore, FakeWorkspace, deployed
+from tests.ops.test_lineage import version
+from tests.ops.test_live import entry
+
+
+@pytest.fixture
+def look(azure: FakeWorkspace, store: FakeStore, live_folder: Path) -> Any:
+    """Two deployments, both in the live file; returns what the status is and how it is shown."""
+    azure.versions = [version("1"), version("2")]
+    azure.there = {each.name: deployed(each) for each in (entry("1"), entry("2"))}
+    azure.traffic = {entry("2").name: 100}
+    live.write("dev", "flight-delay", [entry("1"), entry("2")])
+    store.state = State(weights=dict(azure.traffic), source=entry("1").name, made="once")
+
+    def looked() -> tuple[Any, str]:
+        found = of_model(azure, store, "dev", MODEL)
+        return found, told("flight-delay", found)
+
+    return looked
+
+
+def test_it_shows_traffic_versions_and_where_they_come_from(look: Any) -> None:
+    found, shown = look()
+    assert found["traffic"] == {entry("2").name: 100}
+    first, second = shown.splitlines()[1:3]
+    assert first.split()[:3] == [entry("1").name, "0", "%"]
+    assert "run r1, flights:d1" in first
+    assert "the way back" in first
+    assert second.split()[:5] == [entry("2").name, "100", "%", "Succeeded", "flight-delay:2"]
+    assert not any(found[key] for key in ("held", "rollout", "works", "live_file"))
+
+
+def test_it_shows_what_holds_the_traffic(look: Any, store: FakeStore) -> None:
+    held = Held(kind="rollback", weights={entry("2").name: 100}, over={}, by="ada", why="late nights", at="2026-01-01")
+    store.state = replace(store.state, held=held)
+    assert "held by name: rollback by ada, 2026-01-01: late nights; python -m ops.rollback --lift" in look()[1]
+
+
+def test_it_shows_a_rollout_under_way_and_who_works_on_it(look: Any, store: FakeStore, azure: FakeWorkspace) -> None:
+    azure.traffic = {entry("1").name: 90, entry("2").name: 10}
+    store.state = replace(
+        store.state, to=entry("2").name, weights=dict(azure.traffic), holder="ada@laptop/1",
+        holder_until="2026-01-01T00:00:30+00:00",
+    )  # fmt: skip
+    shown = look()[1]
+    assert f"a rollout is under way to {entry('2').name}, at 10 %" in shown
+    assert "ada@laptop/1 works on it" in shown
+
+
+def test_it_shows_what_differs_from_the_live_file(look: Any, azure: FakeWorkspace) -> None:
+    azure.there["blue"] = replace(deployed(entry("1"), "Failed"), name="blue")
+    shown = look()[1]
+    assert "the live file differs: on the endpoint and not in the file: blue; does not answer: blue" in shown
+
+
+def test_an_endpoint_without_deployments_is_shown(look: Any, azure: FakeWorkspace, store: FakeStore) -> None:
+    azure.there, azure.traffic, store.state = {}, {}, State()
+    live.write("dev", "flight-delay", [])
+    assert look()[1].splitlines() == ["flight-delay  flight-delay-dev  no traffic yet", "  no deployment"]
