@@ -1,108 +1,24 @@
 """From `make up` to a scored request and back to an empty machine, as a user does it, in a copy of the repository."""
 
 import json
-import os
 import re
-import shutil
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-OUTPUTS = ".sandbox/outputs/dev.json"
-PYTHON = ".venv/bin/python"
+from tests.machine import PYTHON, Machine, fresh, line, outputs
 
-
-@dataclass
-class Machine:
-    """A checkout with its own sandbox, and a home folder in which nothing may appear.
-
-    Attributes:
-        folder: the checkout.
-        home: HOME of every command.
-    """
-
-    folder: Path
-    home: Path
-
-    def run(self, command: str, *, local: bool = False, code: int = 0) -> str:
-        """Runs a shell command in the checkout; returns what it printed, standard error included.
-
-        Args:
-            command: as a user would paste it.
-            local: after ``eval "$(... sandbox env)"``.
-            code: the exit code it has to end with.
-        """
-        done = subprocess.run(
-            self.arguments(command, local=local), cwd=self.folder, env=self.environment(), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, f"{command}\nended with {done.returncode}:\n{done.stdout}"
-        assert "Traceback" not in done.stdout
-        return done.stdout
-
-    def arguments(self, command: str, *, local: bool) -> list[str]:
-        """The command line of a shell that runs a command."""
-        prefix = f'eval "$({PYTHON} -m sandbox env)" && ' if local else ""
-        return ["bash", "-c", prefix + command]
-
-    def environment(self) -> dict[str, str]:
-        """What a shell has that knows nothing of Azure or of a sandbox."""
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-        return kept | {"HOME": str(self.home)}
-
-    def traffic(self) -> dict[str, int]:
-        """The endpoint's weights, asked as a user would."""
-        told = self.run(f"{PYTHON} -m ops.endpoint --outputs {OUTPUTS} --json 2>/dev/null", local=True)
-        weights: dict[str, int] = json.loads(told)["result"]["traffic"]
-        return weights
-
-    def processes(self) -> list[str]:
-        """Command lines of the processes that belong to this checkout."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                try:
-                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    where = str((entry / "cwd").readlink())
-                except OSError:  # it has ended, or belongs to somebody else
-                    continue
-                if str(self.folder) in line or where.startswith(str(self.folder)):
-                    found.append(line)
-        return found
+LIVE = ".sandbox/live/dev.yaml"
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A fresh checkout that shares the installed environments and the data with this one."""
-    folder, home = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("home")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)  # with its time, or make would install again
-    for shared in (".venv", ".venv-serving", ".data"):
-        (folder / shared).symlink_to(ROOT / shared)
-    (folder / ".git/info").mkdir(parents=True)
-    made = Machine(folder, home)
-    made.run(
-        "git init -q && printf '.venv\\n.venv-serving\\n.data\\n' >> .git/info/exclude && git add -A && "
-        "git -c user.name=Ada -c user.email=ada@example.com commit -qm 'A commit'"
-    )
-    try:
+    """A fresh checkout on which nothing ran yet."""
+    with fresh(tmp_path_factory) as made:
         yield made
-    finally:
-        subprocess.run([PYTHON, "-m", "sandbox", "down"], cwd=folder, env=made.environment(), check=False)
 
 
 @pytest.fixture(scope="module")
@@ -111,30 +27,28 @@ def first(machine: Machine) -> str:
     return machine.run("make up")
 
 
-def line(printed: str, label: str) -> str:
-    """The rest of the line that begins with a label."""
-    found = re.search(rf"^{re.escape(label)}\s+(.*)$", printed, re.MULTILINE)
-    assert found, f"no line {label!r} in:\n{printed}"
-    return found[1]
+def answered(printed: str) -> list[dict[str, Any]]:
+    """The predictions that `make up` shows."""
+    predictions: list[dict[str, Any]] = json.loads(line(printed, "answered").rpartition("  (")[0])["predictions"]
+    return predictions
 
 
 def test_the_deployed_model_answers(first: str) -> None:
-    answered = json.loads(line(first, "answered").rpartition("  (")[0])
-    (prediction,) = answered["predictions"]
+    (prediction,) = answered(first)
     assert 0 < prediction["probability"] < 1
     assert prediction["late"] is (prediction["probability"] > 0.5)
     assert "8 of 8 answers are right" in first
 
 
 def test_each_step_shows_its_time(first: str) -> None:
-    for step in ("connect", "train", "register", "promote", "apply", "rollout", "smoke"):
+    for step in ("connect", "train", "register", "deploy", "smoke", "rollout"):
         assert re.search(rf"^  ✓ {step} .* \d+\.\d s$", first, re.MULTILINE), step
 
 
 def test_a_log_has_neither_escapes_nor_the_key(machine: Machine, first: str) -> None:
     assert "\x1b" not in first
     assert "\r" not in first
-    key = machine.run(line(first, "key"), local=True).strip()
+    key = machine.key("flight-delay")
     assert len(key) > 20
     assert key not in first
 
@@ -145,9 +59,10 @@ def test_what_came_up_is_listed_with_its_level(first: str) -> None:
     assert "unknown" not in levels.values()
 
 
-def test_the_printed_curl_line_gives_the_printed_answer(machine: Machine, first: str) -> None:
-    answer = json.loads(machine.run(line(first, "call it"), local=True))
-    assert answer["predictions"] == json.loads(line(first, "answered").rpartition("  (")[0])["predictions"]
+@pytest.mark.parametrize("label", ["call it", "curl"])
+def test_a_printed_line_gives_the_printed_answer_in_any_shell(machine: Machine, first: str, label: str) -> None:
+    answer = json.loads(machine.run(line(first, label)))
+    assert answer["predictions"] == answered(first)
     assert answer["model"]["commit"] == machine.run("git rev-parse HEAD").strip()
 
 
@@ -160,70 +75,46 @@ def test_the_printed_next_commands_run(machine: Machine, first: str) -> None:
 def test_a_second_run_changes_nothing(machine: Machine, first: str) -> None:
     second = machine.run("make up")
     assert "0 changes" in second
-    for step in ("train", "register", "promote", "apply", "rollout"):
+    for step in ("train", "register", "live"):
         assert re.search(rf"^  = {step} ", second, re.MULTILINE), step
+    assert " ✓ deploy" not in second
     assert line(second, "call it") == line(first, "call it")
 
 
-def test_the_model_carries_where_it_comes_from(machine: Machine, first: str) -> None:
-    code = (
-        "import json, sys; from pathlib import Path; from ops.stack import Stack; from ops.workspace import Workspace; "
-        f"stack = Stack.read(Path('{OUTPUTS}')); (model,) = Workspace(stack).models('flight-delay'); "
-        "print(json.dumps([vars(model), stack.data, stack.environments['train'], stack.pipeline]))"
-    )
-    told = json.loads(machine.run(f'{PYTHON} -c "{code}"', local=True))
-    model, data, environment, pipeline = told
-    properties = model["properties"]
-    assert model["version"] == "1"
-    assert properties["commit"] == machine.run("git rev-parse HEAD").strip()
-    assert (properties["data"], properties["environment"], properties["pipeline"]) == (data, environment, pipeline)
-    assert (properties["author"], properties["seed"], properties["gates"]) == ("Ada", "13", "passed")
-    assert json.loads(properties["metrics"])["auc"] > 0.6
-    assert json.loads(properties["checks"])["passed"]
+def test_a_preview_is_what_up_would_do(machine: Machine, first: str) -> None:
+    assert "  0 changes; " in machine.run("make preview")
+    machine.edit("Pulumi.dev.yaml", "max_nodes: 2", "max_nodes: 3")
+    try:
+        told = machine.run("make preview")
+    finally:
+        machine.run("git checkout -q Pulumi.dev.yaml")
+    assert "  1 would be updated; " in told
+    assert "replaced" not in told
+    (changed,) = re.findall(r"^ +~ +\S+ +(\S+) .* changed: (\S+)$", told, re.MULTILINE)
+    assert changed == ("train-compute", "properties.properties.scaleSettings.maxNodeCount")
 
 
-def test_another_seed_goes_live_beside_the_old_model(machine: Machine, first: str) -> None:
-    changed = (machine.folder / "ops/flight-delay.yaml").read_text(encoding="utf-8").replace("seed: 13", "seed: 14")
-    (machine.folder / ".sandbox/seed-14.yaml").write_text(changed, encoding="utf-8")
-    config = ".sandbox/config/Pulumi.dev.yaml"
-    up = f"{PYTHON} -m sandbox up --stack dev --config-file {config} --outputs {OUTPUTS}"
-    told = machine.run(
-        f"{PYTHON} -m ops.release --outputs {OUTPUTS} --config-file {config} --apply '{up}' "
-        "--release-file .sandbox/seed-14.yaml --reason 'another seed'",
-        local=True,
-    )
-    for weights in ("blue 100 %", "blue 90 %, green 10 %", "blue 50 %, green 50 %", "green 100 %"):
-        assert f"rollout    {weights}: " in told
-    assert machine.traffic() == {"green": 100}
-    assert machine.run("git status --porcelain") == ""
+def test_the_lineage_reaches_commit_data_and_run(machine: Machine, first: str) -> None:
+    found = machine.told(f"ops.lineage --outputs {outputs()}")["flight-delay"]
+    ((name, live),) = found["deployments"].items()
+    stack = machine.exports()["models"]["flight-delay"]
+    assert re.fullmatch(r"v1-[0-9a-f]{6}", name)
+    assert (live["traffic"], live["state"], live["model"]) == (100, "Succeeded", "flight-delay:1")
+    assert live["commit"] == machine.run("git rev-parse HEAD").strip()
+    assert (live["code"], live["data"], live["pipeline"]) == (stack["trainingCode"], stack["data"], stack["pipeline"])
+    assert live["environment"] == live["serving_environment"] == stack["trainEnvironment"]
+    assert live["serving_code"] == stack["serving"]["code"]
+    assert (live["author"], json.loads(live["inputs"])["seed"], live["gates"]) == ("Ada", 13, "passed")
+    assert json.loads(live["metrics"])["auc"] > 0.6
+    assert f"✓ train      run {live['run']}: Completed" in first
 
 
-def test_a_gate_that_says_no_gives_the_traffic_back(machine: Machine, first: str) -> None:
-    told = machine.run(f"{PYTHON} -m ops.rollout --outputs {OUTPUTS} --to blue --p95-ms 0.001", local=True, code=1)
-    assert "allowed are 0 ms" in told
-    assert machine.traffic() == {"green": 100}
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
-def test_an_interrupted_rollout_can_be_run_again(machine: Machine, first: str, number: signal.Signals) -> None:
-    command = f"exec {PYTHON} -m ops.rollout --outputs {OUTPUTS} --to blue --seconds 2"
-    process = subprocess.Popen(
-        machine.arguments(command, local=True), cwd=machine.folder, env=machine.environment(), text=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    assert process.stderr is not None
-    for printed in process.stderr:
-        if "blue 10 %, green 90 %: " in printed:  # half way: judged at 10 %, on its way to 50 %
-            break
-    process.send_signal(number)
-    process.communicate(timeout=60)
-    if number is signal.SIGKILL:
-        assert process.returncode == -signal.SIGKILL
-        assert machine.traffic() in ({"green": 90, "blue": 10}, {"green": 50, "blue": 50}), "whole weights"
-        machine.run(f"{PYTHON} -m ops.rollout --outputs {OUTPUTS} --abort", local=True)
-    else:
-        assert process.returncode == 130
-    assert machine.traffic() == {"green": 100}
+def test_the_status_says_what_serves(machine: Machine, first: str) -> None:
+    told = machine.run("make status")
+    (live,) = machine.traffic("flight-delay")
+    assert re.search(rf"^  {live}  100 %  Succeeded  flight-delay:1  run \S+, flights:\S+, commit ", told, re.MULTILINE)
+    assert "no run is under way" in told
+    assert "differs" not in told
 
 
 def test_tracked_files_stay_as_they_were(machine: Machine, first: str) -> None:
@@ -232,6 +123,17 @@ def test_tracked_files_stay_as_they_were(machine: Machine, first: str) -> None:
 
 def test_nothing_appears_outside_the_checkout(machine: Machine, first: str) -> None:
     assert [path.relative_to(machine.home) for path in machine.home.rglob("*") if path.is_file()] == []
+
+
+def test_a_lost_live_file_is_written_again(machine: Machine, first: str) -> None:
+    file = machine.folder / LIVE
+    before, weights = file.read_text(encoding="utf-8"), machine.traffic("flight-delay")
+    file.unlink()
+    again = machine.run("make up")
+    assert file.read_text(encoding="utf-8") == before
+    assert "  0 changes; " in again
+    assert machine.traffic("flight-delay") == weights
+    assert machine.run("git status --porcelain") == ""
 
 
 def test_down_leaves_neither_process_nor_port(machine: Machine, first: str) -> None:
@@ -246,11 +148,24 @@ def test_down_leaves_neither_process_nor_port(machine: Machine, first: str) -> N
 
 def test_up_after_down_goes_on_where_it_was(machine: Machine, first: str) -> None:
     again = machine.run("make up")
-    assert "0 changes" in again
-    assert line(again, "call it") == line(first, "call it")
-    machine.run("make down")
+    assert "  0 changes; " in again
+    assert re.search(r"^  = live ", again, re.MULTILINE)
+    assert json.loads(machine.run(line(again, "call it")))["predictions"] == answered(first)
+
+
+def test_a_released_stack_is_destroyed_after_saying_what_goes(machine: Machine, first: str) -> None:
+    asked = machine.run(f"{PYTHON} -m sandbox destroy", code=2)
+    live = next(iter(machine.traffic("flight-delay")))
+    for name in (f"flight-delay.{live}-deployment", "flight-delay-endpoint", "ml-workspace"):
+        assert name in asked, "told before anything goes"
+    told = machine.run(f"{PYTHON} -m sandbox destroy --yes")
+    assert f"flight-delay.{live}-deployment" in told
+    assert "FAILED" not in told
+    assert "0 resources in stack dev" in machine.run(f"{PYTHON} -m sandbox status")
 
 
 def test_purge_removes_the_data(machine: Machine, first: str) -> None:
     machine.run(f"{PYTHON} -m sandbox purge --yes")
     assert not (machine.folder / ".sandbox").exists()
+    assert machine.processes() == []
+    assert subprocess.run(["git", "status", "--porcelain"], cwd=machine.folder, capture_output=True).stdout == b""
