@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator
 
+from bench.clone import clone, make
 from bench.stage import BenchError
 from bench.table import Row, verdict
-from bench.up import checkout, make
 
 _SECONDS = 8 * 60
 
 
 def rows() -> Iterator[Row]:
     """Minutes from the clone to the answer."""
-    with checkout() as place:
+    with clone(installed=False) as place:
         home = place / "home"
         home.mkdir()
         (place / ".git" / "info" / "exclude").write_text("home/\n", encoding="utf-8")
-        seconds = make(place, HOME=str(home), PIP_NO_CACHE_DIR="1")
+        seconds = make(place, "up", expected="answered", HOME=str(home), PIP_NO_CACHE_DIR="1")
         if not (place / ".venv").is_dir():
             raise BenchError("make up made no environment: something else than a fresh clone was measured")
         yield Row(

@@ -27,7 +27,9 @@ class Provider(dynamic.ResourceProvider):
     serialize_as_secret_always = False
 
 
-class Folder(dynamic.Resource):
+"""
+_CLASS = """\
+class {kind}(dynamic.Resource, name="{kind}"):
     pass
 
 
@@ -73,14 +75,21 @@ def _write_flat(place: Path, flat: Path) -> int:
     """Write the flat program, and hold it against ours; returns how many resources it declares."""
     ours = _declared(ROOT, place)
     told = json.loads(_preview(ROOT, place, "dev", "--json").output)
-    dynamic = [step["urn"].rpartition("::")[2] for step in told["result"]["steps"] if "pulumi-python:" in step["type"]]
+    dynamic = [
+        (step["type"].rpartition(":")[2], step["urn"].rpartition("::")[2])
+        for step in told["result"]["steps"]
+        if step["type"].startswith("pulumi-python:")
+    ]
     flat.mkdir()
     (flat / "Pulumi.yaml").write_text(_PULUMI_YAML, encoding="utf-8")
     (flat / "Pulumi.dev.yaml").write_text("config: {}\n", encoding="utf-8")
     modules = sorted({token.split(":")[1] for token, _ in ours})
     lines = [_resource(token, name, inputs) for (token, name), inputs in ours.items()]
-    lines += [f"Folder(Provider(), {name!r}, {{'prefix': {name!r}}})" for name in dynamic]
-    (flat / "__main__.py").write_text(_HEAD.format(modules=", ".join(modules)) + "\n".join(lines) + "\n")
+    # Without components above them, two parts of ours can have one name.
+    lines += [f"{kind}(Provider(), '{name}-{n}', {{'prefix': {name!r}}})" for n, (kind, name) in enumerate(dynamic)]
+    head = _HEAD.format(modules=", ".join(modules))
+    head += "".join(_CLASS.format(kind=kind) for kind in sorted({kind for kind, _ in dynamic}))
+    (flat / "__main__.py").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
     theirs = _declared(flat, place)
     # The SDK's classes may fill in a default where ours are told to leave a property out.
     different = [key for key, inputs in ours.items() if {**theirs.get(key, {}), **inputs} != theirs.get(key)]

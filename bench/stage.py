@@ -17,7 +17,7 @@ from sandbox.home import Home
 
 ROOT = Path(__file__).parent.parent
 _SAMPLE_SECONDS = 0.05
-_FOREIGN = ("AZURE_", "ARM_", "SANDBOX_", "PULUMI_", "PYTHON")
+_FOREIGN = ("AZURE_", "ARM_", "SANDBOX_", "PULUMI_", "PYTHON", "MLOPS_", "MAKE", "MFLAGS")
 
 
 class BenchError(Exception):
@@ -32,11 +32,13 @@ class Run:
         seconds: wall time.
         memory: largest sum over its processes of their share of memory (PSS), in bytes.
         output: standard output.
+        progress: standard error.
     """
 
     seconds: float
     memory: int
     output: str
+    progress: str
 
 
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], *, memory: bool = False) -> Run:
@@ -57,7 +59,7 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], *,
         output, complaint = out.read(), errors.read()
     if code != 0:
         raise BenchError(f"{' '.join(command)} ended with {code}:\n{(output + complaint)[-3000:]}")
-    return Run(seconds, found, output)
+    return Run(seconds, found, output, complaint)
 
 
 def sandbox_command(*arguments: str) -> list[str]:
@@ -66,7 +68,7 @@ def sandbox_command(*arguments: str) -> list[str]:
 
 
 def bare(home: Path, **extra: str) -> dict[str, str]:
-    """This environment without anything that makes a client local, signs it in or changes Python."""
+    """This environment without anything that makes a client local, signs it in, or changes Python or `make`."""
     kept = {name: value for name, value in launch.local_free(dict(os.environ)).items() if not name.startswith(_FOREIGN)}
     return {**kept, "PYTHONPATH": str(ROOT), "SANDBOX_HOME": str(home), **extra}
 

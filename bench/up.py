@@ -1,33 +1,37 @@
 """`make up` in a fresh checkout with the environments installed: the first, the second, what then stays in memory."""
 
 import os
-import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from bench.stage import ROOT, BenchError, bare, folder, run, share
+from bench.clone import clone, make, told
+from bench.stage import share
 from bench.table import Row, verdict
 from sandbox.home import Home
 
-_FIRST_SECONDS, _SECOND_SECONDS, _REST_BYTES = 90, 20, 1e9
+_FIRST_SECONDS, _SECOND_SECONDS, _RELEASE_SECONDS, _REST_BYTES = 90, 20, 5, 1e9
+_TWO_SECONDS = 90
+_ROUNDS = 3
 _SETTLE_SECONDS = 5
+_PYTHON = ".venv/bin/python"
+_UP = f"{_PYTHON} -m sandbox up --stack dev --outputs .sandbox/outputs/dev.json"
+_RELEASE = (
+    _PYTHON, "-m", "sandbox", "run", "--",
+    _PYTHON, "-m", "ops.release", "--outputs", ".sandbox/outputs/dev.json", "--apply", _UP,
+)  # fmt: skip
 
 
 def rows() -> Iterator[Row]:
-    """Seconds of both runs, and the memory of everything that runs afterwards."""
-    with checkout(shared=(".venv", ".venv-serving", ".data")) as place:
-        first = make(place)
-        yield Row(
-            what="make up, environments installed, to the answer", ours=f"{first:.0f} s",
-            bar=f"under {_FIRST_SECONDS} s", verdict=verdict(first < _FIRST_SECONDS),
-        )  # fmt: skip
-        second = make(place, expected="0 changes")
-        yield Row(
-            what="make up again, 0 changes", ours=f"{second:.1f} s",
-            bar=f"under {_SECOND_SECONDS} s", verdict=verdict(second < _SECOND_SECONDS),
-        )  # fmt: skip
+    """Seconds of both runs and of a release with nothing to do, and the memory of everything that runs afterwards."""
+    with clone(installed=True) as place:
+        first = make(place, "up", expected="answered")
+        yield _row("make up, environments installed, to the answer", first, _FIRST_SECONDS)
+        second = make(place, "up", expected="0 changes")
+        yield _row("make up again, 0 changes", second, _SECOND_SECONDS)
+        # Other work on the machine only ever adds.
+        release = min(told(_RELEASE, place, expected="= live") for _ in range(_ROUNDS))
+        yield _row("a release of an unchanged model", release, _RELEASE_SECONDS)
         time.sleep(_SETTLE_SECONDS)
         shares = at_rest(Home(place / ".sandbox"))
         yield Row(
@@ -35,31 +39,14 @@ def rows() -> Iterator[Row]:
             ours=f"{sum(shares) / 1e6:.0f} MB in {len(shares)} processes",
             bar=f"under {_REST_BYTES / 1e6:.0f} MB", verdict=verdict(0 < sum(shares) < _REST_BYTES),
         )  # fmt: skip
+    with clone(installed=True) as place:
+        both = make(place, "model", "NAME=wine", expected="written")
+        both += make(place, "up", expected="answered")
+        yield _row("make model NAME=wine && make up, both models to their answers", both, _TWO_SECONDS)
 
 
-@contextmanager
-def checkout(shared: tuple[str, ...] = ()) -> Iterator[Path]:
-    """A clone of the last commit that shares folders with this one."""
-    with folder() as place:
-        run(["git", "clone", "--quiet", "--local", str(ROOT), str(place)], ROOT, bare(place))
-        for name in shared:
-            place.joinpath(name).symlink_to(ROOT / name)
-        for lock in place.glob("*.lock"):
-            os.utime(lock, (0, 0))  # older than the stamps of what is installed: make has nothing to do
-        yield place
-
-
-def make(place: Path, *targets: str, expected: str = "answered", **extra: str) -> float:
-    """Seconds of `make up`, or of other targets.
-
-    Raises:
-        BenchError: it failed, or did not print what is expected.
-    """
-    kept = {name: value for name, value in bare(place, **extra).items() if name not in ("SANDBOX_HOME", "PYTHONPATH")}
-    done = run(["make", *(targets or ("up",))], place, kept)
-    if not re.search(expected, done.output):
-        raise BenchError(f"{expected!r} is not in what make printed:\n{done.output[-3000:]}")
-    return done.seconds
+def _row(what: str, seconds: float, bar: float) -> Row:
+    return Row(what=what, ours=f"{seconds:.1f} s", bar=f"under {bar:.0f} s", verdict=verdict(seconds < bar))
 
 
 def at_rest(home: Home) -> list[int]:

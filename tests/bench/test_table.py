@@ -56,7 +56,15 @@ def test_memory_counts_the_whole_family(tmp_path: Path) -> None:
 
 
 def test_nothing_that_makes_a_client_local_is_measured_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("AZURE_CLIENT_SECRET", "ARM_CLIENT_ID", "HTTPS_PROXY", "SSL_CERT_FILE", "PYTHONDONTWRITEBYTECODE"):
+    for name in (
+        "AZURE_CLIENT_SECRET",
+        "ARM_CLIENT_ID",
+        "HTTPS_PROXY",
+        "SSL_CERT_FILE",
+        "PYTHONDONTWRITEBYTECODE",
+        "MLOPS_LIVE",
+        "MAKEFLAGS",
+    ):
         monkeypatch.setenv(name, "set")
     found = stage.bare(tmp_path)
     assert not {name for name, value in found.items() if value == "set"}
