@@ -25,16 +25,8 @@ _NAME_DIGITS = 6
 _VERSION_LIMIT = 23  # of a deployment name's 32 characters, without "v", hyphen and digits
 
 
-class LiveFileError(ValueError):
-    """The file is not what a release writes.
-
-    Attributes:
-        problems: each with its line and its repair.
-    """
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
+class LiveFileError(rules.ProblemsError):
+    """The file is not what a release writes."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,16 +20,8 @@ TEMPLATE = "template"
 _RELATIVE = r"(?!/)(?!.*\.\.(/|$)).+"
 
 
-class ModelFileError(ValueError):
-    """A model's file is missing or wrong.
-
-    Attributes:
-        problems: each with its line and its repair.
-    """
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
+class ModelFileError(rules.ProblemsError):
+    """A model's file is missing or wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,18 @@ class Problem:
         return f"{at}: {self.key}: {self.found}; accepted: {self.accepted}; repair: {self.repair}"
 
 
+class ProblemsError(ValueError):
+    """A file has mistakes, one a line.
+
+    Attributes:
+        problems: each with its line and its repair.
+    """
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """Judges one value.
