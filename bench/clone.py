@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.stage import ROOT, BenchError, bare, folder, run
+from bench.stage import ROOT, BenchError, Run, bare, folder, run
 from install import STAMP, Environment
 
 _ENVIRONMENTS = {".venv": "requirements.lock", ".venv-models": "requirements-models.lock"}
@@ -41,20 +41,24 @@ def make(place: Path, *arguments: str, expected: str, **extra: str) -> float:
     """
     if made_by := _made_by(place / ".venv"):
         arguments = (*arguments, f"PYTHON={made_by.partition(' ')[2]}")  # a newer one on PATH would install anew
-    return told(["make", *arguments], place, expected, **extra)
+    return told(["make", *arguments], place, expected, **extra).seconds
 
 
-def told(command: Sequence[str], place: Path, expected: str, **extra: str) -> float:
-    """Seconds of a command in a clone, with nothing of this checkout around it.
+def told(command: Sequence[str], place: Path, expected: str, **extra: str) -> Run:
+    """A command in a clone, with nothing of this checkout around it.
 
     Raises:
         BenchError: it failed, or did not print what is expected.
     """
-    kept = {name: value for name, value in bare(place, **extra).items() if name not in ("SANDBOX_HOME", "PYTHONPATH")}
-    done = run(command, place, kept)
+    done = run(command, place, alone(place, **extra))
     if not re.search(expected, said := done.output + done.progress):
         raise BenchError(f"{expected!r} is not in what {' '.join(command)} printed:\n{said[-3000:]}")
-    return done.seconds
+    return done
+
+
+def alone(place: Path, **extra: str) -> dict[str, str]:
+    """The environment of a command in a clone."""
+    return {name: value for name, value in bare(place, **extra).items() if name not in ("SANDBOX_HOME", "PYTHONPATH")}
 
 
 def _made_by(environment: Path) -> str:

@@ -4,6 +4,7 @@ One for both sides of a comparison. It speaks HTTP/1.1 over kept connections, th
 """
 
 import asyncio
+import os
 import socket
 import ssl
 import time
@@ -25,12 +26,14 @@ class Server:
         url: scheme, host and port as a client writes them.
         proxy: port on 127.0.0.1 through which ``https`` goes.
         trusted: file with the certificate authority.
+        socket: Unix socket in the place of the port.
         failing: some failures are its way under load; they are left out of the count.
     """
 
     url: str
     proxy: int = 0
     trusted: Path | None = None
+    socket: Path | None = None
     failing: bool = False
 
     @property
@@ -94,6 +97,9 @@ class _Client(asyncio.Protocol):
     async def dial(self) -> None:
         """Connect, through the proxy if there is one."""
         where, loop = urlsplit(self._server.url), asyncio.get_running_loop()
+        if self._server.socket:
+            await loop.create_unix_connection(lambda: self, os.path.relpath(self._server.socket))
+            return
         plain = socket.socket()
         plain.setblocking(False)
         try:

@@ -35,11 +35,11 @@ _WAIT_SECONDS = 60
 def rows() -> list[Row]:
     """Requests a second, both ways."""
     with cloud() as azure:
-        port = _deploy(azure)
+        socket = _deploy(azure)
         key = _send(azure, "POST", f"{_ENDPOINT}/listKeys")["primaryKey"]
         url = _send(azure, "GET", _ENDPOINT)["properties"]["scoringUri"]
         through = azure.server(url.split("/")[2])
-        direct = Server(f"http://127.0.0.1:{port}")
+        direct = Server("http://127.0.0.1", socket=socket)
         headers = {"Content-Type": "application/json"}
         asked = request(through, "POST", "/score", {**headers, "Authorization": f"Bearer {key}"}, _BODY)
         bare = request(direct, "POST", "/score", headers, _BODY)
@@ -60,8 +60,8 @@ def rows() -> list[Row]:
         return found
 
 
-def _deploy(azure: Cloud) -> int:
-    """A deployment that takes all traffic of an endpoint; returns the port of its server."""
+def _deploy(azure: Cloud) -> Path:
+    """A deployment that takes all traffic of an endpoint; returns the socket of its server."""
     where = {"location": "westeurope"}
     azure.put(_STORAGE, {**where, "kind": "StorageV2", "sku": {"name": "Standard_LRS"}})
     sku = {"family": "A", "name": "standard"}
@@ -93,8 +93,7 @@ def _deploy(azure: Cloud) -> int:
             raise BenchError(f"the deployment is {state}")
         time.sleep(0.1)
     _send(azure, "PATCH", _ENDPOINT, {"properties": {"traffic": {"blue": 100}}})
-    record = next(Path(azure.server("").trusted or "").parents[1].glob("work/deployments/blue-*/*/*/process.json"))
-    return int(json.loads(record.read_text(encoding="utf-8"))["port"])
+    return next(Path(azure.server("").trusted or "").parents[1].glob("work/deployments/blue-*/*/*/server.sock"))
 
 
 def _upload(azure: Cloud, url: str, content: bytes) -> None:

@@ -60,8 +60,13 @@ class Caller:
             "rate": round(self.sent / asked, 1),
             "sent": self.sent, "answered": sum(self.by.values()), "by": dict(self.by), "failed": len(self.failures),
             "failures": self.failures[:_FAILURES_SHOWN],
-            "p50_ms": round(sorted(self.seconds)[len(self.seconds) // 2] * 1000, 1) if self.seconds else None,
+            "p50_ms": self._quantile(0.5), "p99_ms": self._quantile(0.99),
         }  # fmt: skip
+
+    def _quantile(self, share: float) -> float | None:
+        """Milliseconds within which that share of the answers came."""
+        ordered = sorted(self.seconds)
+        return round(ordered[int(len(ordered) * share)] * 1000, 1) if ordered else None
 
     async def _ask(self, session: aiohttp.ClientSession) -> None:
         begun = time.monotonic()
