@@ -95,6 +95,7 @@ class Fitted:
 
 def fit(matrix: Matrix, labels: Numbers, encoding: Directed, seed: int, chosen: Parameters) -> Fitted:
     """Returns the fitted model."""
+    tracking.begin()
     library = libraries.lightgbm()
     settings = {**_FIXED, **asdict(chosen), "seed": seed, "monotone_constraints": list(encoding.directions)}
     data = library.Dataset(matrix, labels, feature_name=list(encoding.features))

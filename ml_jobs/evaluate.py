@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--calibration-margin", type=margin, required=True, help="allowed rise above the base rate's")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     given = parser.parse_args()
+    tracking.begin()
     bounds = Bounds(
         auc_margin=given.auc_margin,
         log_loss_margin=given.log_loss_margin,

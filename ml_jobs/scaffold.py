@@ -4,7 +4,8 @@
 
 The template is a whole model itself, of wines, and runs under its own name too. Its copy trains, serves and passes its
 tests as it is; then it is yours to change. Nothing else is touched: a preview shows this model's resources and no
-change of another's. Exit code 2, and nothing written, for a name or a stack that will not do.
+change of another's. A name that the stack lists already keeps its line. Exit code 2, and nothing written, for a name or
+a stack that will not do.
 """
 
 import argparse
@@ -14,12 +15,28 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 TEMPLATE = "template"
 _MODELS = Path("ml_jobs")
 _TESTS = Path("tests/ml_jobs")
 _NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){2,23}")
-_KEY = "mlops:models"
+_KEY, _PLATFORM = "mlops:models", "mlops:platform"
+
+
+# What makes a model one's own, in the order in which it is written.
+YOURS = {
+    "snapshot.py": "where its data comes from",
+    "contract.yaml": "what the data must hold",
+    "prepare.py": "from data to rows",
+    "features.py": "from a row to numbers",
+    "train.py": "from numbers to a model",
+    "request.schema.json": "what callers may send",
+    "sample_request.json": "one such request",
+    "model.yaml": "its description, its inputs, and questions whose answers are known",
+}
 
 
 def main() -> None:
@@ -28,19 +45,23 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="name of the model, such as wine")
     parser.add_argument("--stack", default="dev", help="stack that gets it (%(default)s)")
     given = parser.parse_args()
+    listed = given.name in _listed(Path.cwd(), given.stack)
     problems = scaffold(Path.cwd(), given.name, given.stack)
     if problems:
         print("\n".join(f"error: {problem}" for problem in problems), file=sys.stderr)
         sys.exit(2)
     folder = _MODELS / _folder(given.name)
-    print(f"written: {folder}/, {_TESTS / folder.name}/, `- name: {given.name}` in Pulumi.{given.stack}.yaml")
+    file = f"Pulumi.{given.stack}.yaml"
+    line = f"; {file} lists it already" if listed else f", `- name: {given.name}` in {file}"
+    print(f"written: {folder}/, {_TESTS / folder.name}/{line}")
     print(f"its tests:  .venv/bin/python -m pytest {_TESTS / folder.name}")
     print(f"to run it:  make up STACK={given.stack}")
-    print(f"to make it yours: {folder}/model.yaml says what it is made of")
+    print("It is an example, about wines. To make it yours, replace these first, in this order:")
+    print("\n".join(f"    {(folder / name).as_posix():<44} {what}" for name, what in YOURS.items()))
 
 
 def scaffold(root: Path, name: str, stack: str) -> list[str]:
-    """Writes model ``name`` below a project's root and adds it to a stack.
+    """Writes model ``name`` below a project's root and adds it to a stack that does not list it yet.
 
     Returns:
         What stands against it, each with its repair; nothing was written then.
@@ -50,6 +71,8 @@ def scaffold(root: Path, name: str, stack: str) -> list[str]:
         return problems
     for room in (_MODELS, _TESTS):
         _copy(root / room / TEMPLATE, root / room / _folder(name), name)
+    if name in _listed(root, stack):
+        return []
     path = root / f"Pulumi.{stack}.yaml"
     with path.open(encoding="utf-8", newline="") as file:
         text = file.read()
@@ -79,12 +102,42 @@ def _problems_of_stack(root: Path, name: str, stack: str) -> list[str]:
     known = sorted(found.name.split(".")[1] for found in root.glob("Pulumi.*.yaml"))
     if not path.is_file():
         return [f"STACK={stack}: {path.name} is missing; want one of {', '.join(known) or 'none yet'}"]
-    text = path.read_text(encoding="utf-8")
-    if not re.search(rf"^ +{_KEY}:[ ]*(?:\[\])?[ ]*(?:#.*)?$", text, flags=re.MULTILINE):
+    models = _listed(root, stack)
+    if name in models:
+        return []
+    if not re.search(rf"^ +{_KEY}:[ ]*(?:\[\])?[ ]*(?:#.*)?$", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
         return [f"{path.name}: has no list {_KEY}; add the line `  {_KEY}: []` under config"]
-    if re.search(rf"^ +- name: *{re.escape(name)} *(?:#.*)?$", text, flags=re.MULTILINE):
-        return [f"{path.name}: lists {name} already; choose another name, or remove it there"]
+    if any(each.get("promoted") for each in models.values()) and not _trains(root, stack):
+        repair = f"make model NAME={name}; then list it in {path.name} with `promoted: true`"
+        return [
+            f"STACK={stack}: takes promoted models and has no cluster; write it in a stack that trains, {repair}",
+        ]
     return []
+
+
+def _config(root: Path, stack: str) -> dict[str, Any]:
+    """The configuration of a stack; empty when it cannot be read, which a preview says better."""
+    try:
+        content = yaml.safe_load((root / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return {}
+    config = content.get("config") if isinstance(content, dict) else None
+    return config if isinstance(config, dict) else {}
+
+
+def _listed(root: Path, stack: str) -> dict[str, dict[str, Any]]:
+    """What a stack lists, by name."""
+    listed = _config(root, stack).get(_KEY)
+    models = listed if isinstance(listed, list) else []
+    return {str(each.get("name")): each for each in models if isinstance(each, dict)}
+
+
+def _trains(root: Path, stack: str) -> bool:
+    """Whether a stack, or the one whose platform it uses, has a cluster."""
+    platform = _config(root, stack).get(_PLATFORM)
+    if isinstance(platform, dict) and "existing" in platform:
+        platform = _config(root, str(platform["existing"])).get(_PLATFORM)
+    return isinstance(platform, dict) and bool(platform.get("clusters"))
 
 
 def _copy(source: Path, target: Path, name: str) -> None:

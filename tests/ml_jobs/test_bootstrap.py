@@ -71,6 +71,17 @@ def test_equal_models_differ_by_nothing_and_the_same_call_gives_the_same() -> No
         assert np.array_equal(resampled["one"][name], bootstrap.resample(labels, both)["one"][name])
 
 
+def test_a_loss_that_is_the_same_on_every_row_does_not_spread() -> None:
+    """A resample's mean is over the rows that it drew, not over all."""
+    labels = np.array([1.0, 0.0] * 100)
+    same = bootstrap.resample(labels, {"one": np.full(200, 0.5)})["one"]
+    assert bootstrap.interval(same["log_loss"]) == [0.693147, 0.693147]
+
+
+def test_a_bound_of_nothing_has_no_sign() -> None:
+    assert str(bootstrap.interval(np.full(10, -1e-9))) == "[0.0, 0.0]"
+
+
 def test_few_rows_of_a_class_give_an_interval_and_no_warning() -> None:
     labels = np.array([1.0, 0.0, 0.0, 0.0, 0.0])
     resampled = bootstrap.resample(labels, {"one": np.array([0.9, 0.1, 0.2, 0.95, 0.3])})["one"]

@@ -28,6 +28,13 @@ def test_auc_is_the_share_of_pairs_in_the_right_order(drawn: tuple[Numbers, Numb
     assert metrics.auc(labels, probabilities) == pytest.approx(by_definition, abs=1e-6)
 
 
+def test_the_area_is_the_mean_of_the_placements_on_both_sides(drawn: tuple[Numbers, Numbers]) -> None:
+    """The bootstrap resamples either side through it."""
+    labels, probabilities = drawn
+    placed = metrics.placements(labels, probabilities)
+    assert placed[labels == 0].mean() == pytest.approx(placed[labels == 1].mean())
+
+
 def test_auc_of_a_perfect_a_useless_and_an_inverted_order() -> None:
     labels = numbers(0, 0, 1, 1)
     assert metrics.auc(labels, numbers(0.1, 0.2, 0.3, 0.4)) == 1
@@ -51,6 +58,23 @@ def test_calibration_error_by_hand() -> None:
         {"from": 0.2, "rows": 4, "promised": 0.25, "observed": 0.25},
         {"from": 0.6, "rows": 1, "promised": 0.65, "observed": 1.0},
     ]
+
+
+def test_the_error_by_chance_is_that_of_labels_drawn_from_the_probabilities() -> None:
+    random = np.random.default_rng(11)
+    probabilities = random.random(2000)
+    errors = [
+        metrics.calibration_error((random.random(2000) < probabilities).astype(np.float64), probabilities)
+        for _ in range(200)
+    ]
+    assert metrics.chance_error(probabilities) == pytest.approx(np.mean(errors), rel=0.05)
+
+
+def test_a_model_is_judged_by_what_it_promised_not_by_what_happened() -> None:
+    labels, probabilities = numbers(1, 1, 0), numbers(0.2, 0.3, 0.1)
+    judged = metrics.judge(labels, probabilities)
+    assert judged["mean_probability"] == 0.2
+    assert (judged["auc"], judged["log_loss"]) == (1, metrics.log_loss(labels, probabilities))
 
 
 def test_certainty_belongs_to_the_last_bin() -> None:

@@ -48,6 +48,19 @@ def test_the_second_model_passes_its_tests_as_written(project: Path) -> None:
     assert "10 passed" in done.stdout
 
 
+def test_it_says_that_it_is_an_example_and_what_to_replace(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(sys, "argv", ["scaffold", "--name", "rain"])
+    scaffold.main()
+    said = capsys.readouterr().out
+    assert "It is an example, about wines." in said
+    named = [line.split()[0] for line in said.splitlines() if line.startswith("    ml_jobs/rain/")]
+    assert named[0] == "ml_jobs/rain/snapshot.py"
+    assert [name for name in named if not (project / name).is_file()] == []
+
+
 @pytest.mark.parametrize("name", ["abc", "a-very-long-model-name-x"])
 def test_what_is_written_keeps_the_project_s_style_under_any_name(project: Path, name: str) -> None:
     assert scaffold.scaffold(project, name, "dev") == []
@@ -120,7 +133,6 @@ def test_the_line_goes_to_the_end_of_the_list_however_it_is_written(project: Pat
         ("flight-delay", "dev", "ml_jobs/flight_delay is there already"),
         ("metrics", "dev", "ml_jobs/metrics.py is there already"),
         ("serving", "dev", "ml_jobs/serving is there already"),
-        ("other", "dev", "Pulumi.dev.yaml: lists other already"),
         ("wine", "test", "STACK=test: Pulumi.test.yaml is missing; want one of dev"),
     ],
 )
@@ -130,6 +142,59 @@ def test_a_name_or_stack_that_will_not_do_is_refused_and_nothing_written(
     before = content(project)
     assert any(problem in found for found in scaffold.scaffold(project, name, stack))
     assert content(project) == before
+
+
+@pytest.mark.parametrize("line", ["- name: wine", "- {name: wine, auth_mode: Key}"])
+def test_a_listed_name_without_a_folder_gets_one_and_keeps_its_line(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    """Settings send people here who have listed a model first."""
+    (project / "Pulumi.dev.yaml").write_text(text := STACK.replace("- name: other", line))
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(sys, "argv", ["scaffold", "--name", "wine"])
+    scaffold.main()
+    assert (project / "ml_jobs/wine/model.yaml").is_file()
+    assert (project / "Pulumi.dev.yaml").read_text() == text
+    said = capsys.readouterr().out.splitlines()[0]
+    assert said == "written: ml_jobs/wine/, tests/ml_jobs/wine/; Pulumi.dev.yaml lists it already"
+    assert any("is there already" in found for found in scaffold.scaffold(project, "wine", "dev"))
+
+
+PROMOTED = "config:\n  mlops:platform: {}\n  mlops:models:\n    - name: other\n      promoted: true\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        (PROMOTED, True),
+        (PROMOTED.replace("{}", "{clusters: [{name: train}]}"), False),
+        (PROMOTED.replace("{}", "{existing: dev}"), False),
+        (PROMOTED.replace("{}", "{existing: stage}"), True),
+        (PROMOTED.replace("other", "wine"), False),
+    ],
+    ids=["nothing trains", "trains too", "trains on another's", "another's does not train", "listed"],
+)
+def test_a_stack_that_only_takes_promoted_models_gets_no_line_of_its_own(
+    project: Path, text: str, refused: bool
+) -> None:
+    (project / "Pulumi.dev.yaml").write_text(STACK.replace("{owner", "{clusters: [{name: train}], owner"))
+    (project / "Pulumi.stage.yaml").write_text(PROMOTED)
+    (project / "Pulumi.prod.yaml").write_text(text)
+    before = content(project)
+    found = scaffold.scaffold(project, "wine", "prod")
+    if not refused:
+        assert found == []
+        return
+    assert content(project) == before
+    repair = "make model NAME=wine; then list it in Pulumi.prod.yaml with `promoted: true`"
+    assert found == [
+        f"STACK=prod: takes promoted models and has no cluster; write it in a stack that trains, {repair}",
+    ]
+
+
+def test_tests_of_that_name_are_not_written_over(project: Path) -> None:
+    (project / "tests" / "ml_jobs" / "wine").mkdir()
+    assert any("tests/ml_jobs/wine is there already" in found for found in scaffold.scaffold(project, "wine", "dev"))
 
 
 def test_all_problems_are_told_at_once_with_exit_code_2(project: Path) -> None:

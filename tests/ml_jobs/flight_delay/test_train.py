@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,25 +136,38 @@ def test_parameters_and_metrics_go_to_the_run_of_the_job(tmp_path: Path, monkeyp
 
 
 def test_a_tracking_server_that_does_not_answer_is_a_warning_without_its_password(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], unused_port: int
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], unused_port: int
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:hush@127.0.0.1:{unused_port}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     tracking.log({}, {"auc": 0.5})
-    warning = capsys.readouterr().err
+    warning = capfd.readouterr().err
     assert warning.startswith("warning: not logged to MLFLOW_TRACKING_URI: ")
     assert f"http://127.0.0.1:{unused_port}/api" in warning
     assert "hush" not in warning
 
 
-def test_azure_s_address_is_used_as_https(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_azure_s_address_is_used_as_https(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "azureml://127.0.0.1:1/mlflow/v1.0/subscriptions/s")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     tracking.log({}, {"auc": 0.5})
-    assert "https://127.0.0.1:1/mlflow/v1.0/subscriptions/s/api/2.0/mlflow/runs/create" in capsys.readouterr().err
+    assert "https://127.0.0.1:1/mlflow/v1.0/subscriptions/s/api/2.0/mlflow/runs/create" in capfd.readouterr().err
 
 
 def test_nothing_is_logged_without_a_tracking_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(libraries, "mlflow", pytest.fail)
+    monkeypatch.setattr(subprocess, "Popen", pytest.fail)
+    tracking.begin()
     tracking.log({"seed": 13}, {"auc": 0.5})
+
+
+def test_a_step_that_fails_has_logged_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = tmp_path / "mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    script = "import os; from ml_jobs import tracking; tracking.begin(); os._exit(3)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    assert "warning" not in done.stderr
+    with sqlite3.connect(database) as rows_of:
+        assert rows_of.execute("SELECT count(*) FROM runs").fetchone() == (0,)
