@@ -6,6 +6,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 another `up` hol
 import argparse
 import os
 import re
+import shlex
+import sqlite3
 import sys
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from sandbox.doctor import NotReadyError, examine, report
 from sandbox.engine.config import ConfigError
 from sandbox.engine.locking import StackLockedError
 from sandbox.home import Home
-from sandbox.store.migrate import StateError
+from sandbox.store.migrate import StateError, explain
 
 if TYPE_CHECKING:
     from sandbox.engine.events import Mode
@@ -39,14 +41,32 @@ def main(arguments: list[str] | None = None) -> int:
         console.error(str(error))
     except (launch.LaunchError, StateError) as error:
         console.error(str(error))
+    except sqlite3.Error as error:
+        console.error(str(explain(Home.find().database, error)))
     except OSError as error:
         where = f"{error.filename}: {error.strerror}" if error.filename else str(error) or type(error).__name__
         console.error(f"{where}; repair that, then go on with the same command")
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
-        console.error("interrupted; go on with the same command")
+        console.error(_interrupted(options, sys.argv[1:] if arguments is None else arguments))
     console.envelope(options.verb, code, result)
     return int(code)
+
+
+def _interrupted(options: argparse.Namespace, words: list[str]) -> str:
+    """What was interrupted, what that leaves, and the command that goes on."""
+    left = {
+        "up": "what was made is recorded, and what was under way is settled by the next one",
+        "destroy": "what is gone is recorded, and what was under way is settled by the next one",
+        "refresh": "what was read by then is recorded",
+        "purge": "what is left of the folder stays",
+        "restore": "the state is the one before, or the copy",
+    }.get(options.verb, "nothing was changed")
+    again = shlex.join([".venv/bin/python", "-m", "sandbox", *words])
+    if "MAKELEVEL" in os.environ and options.verb in ("up", "preview", "status", "destroy", "down", "purge"):
+        stack = getattr(options, "stack", "dev")
+        again = f"make {options.verb}" + (f" STACK={stack}" if stack != "dev" else "")
+    return f"{options.verb} was interrupted: {left}; go on with: {again}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     env = verb("env", _env, "print the variables that make any Azure client local", as_json=False)
     env.add_argument("--pulumi", action="store_true", help="also those that make the Pulumi CLI local")
     env.add_argument("--unset", action="store_true", help="print what undoes it")
-    inside = verb("run", _run, "run a command with those variables: run -- COMMAND ...", as_json=False)
+    inside = verb("run", _run, "run a command with those variables, and the gateway: run -- COMMAND ...", as_json=False)
     inside.add_argument("command", nargs="+", help="the command and its arguments, after --")
     serve = verb("serve", _serve, "run the gateway in the foreground", as_json=False)
     serve.add_argument(
@@ -83,6 +103,8 @@ def parser() -> argparse.ArgumentParser:
     destroy = verb("destroy", partial(_stack, mode="destroy"), "delete everything the stack declares", stack=True)
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     verb("status", _status, "what a stack has, at which depth, and what it exports", stack=True)
+    outputs = verb("outputs", _outputs, "what a stack exports, as JSON, from its state", stack=True, as_json=False)
+    outputs.add_argument("--file", type=Path, help="write it there; of a stack that is not up nothing is written")
     verb("doctor", _doctor, "judge this machine and the state, and say how to repair each trouble")
     verb("down", _down, "stop the gateway and every process it runs; keep the data")
     purge = verb("purge", _purge, "stop everything and remove the sandbox's folder")
@@ -115,9 +137,15 @@ def _stack(options: argparse.Namespace, console: Console, home: Home, mode: "Mod
 
 
 def _status(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
-    from sandbox.stack import status
+    from sandbox.state import status
 
     return status(options, console, home)
+
+
+def _outputs(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    from sandbox.state import outputs
+
+    return outputs(options, console, home)
 
 
 def _env(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
@@ -143,6 +171,8 @@ def _env(options: argparse.Namespace, console: Console, home: Home) -> tuple[int
 
 
 def _run(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    if home.database.exists():
+        launch.ensure(home)
     variables = _variables(console, home)
     if variables is None:
         return EXIT_FAILED, None
@@ -201,7 +231,7 @@ def _purge(options: argparse.Namespace, console: Console, home: Home) -> tuple[i
     parts = sorted(each.name for each in home.root.iterdir())
     console.line(f"removing {home.root} with {', '.join(parts)}")
     if not options.yes and (not sys.stdin.isatty() or input("go on? [y/N] ").strip().lower() != "y"):
-        console.error("not removed; to remove without being asked: python -m sandbox purge --yes")
+        console.error("not removed; to remove without being asked: .venv/bin/python -m sandbox purge --yes")
         return EXIT_USAGE, None
     launch.stop(home)
     shutil.rmtree(home.root)
@@ -213,7 +243,7 @@ def _restore(options: argparse.Namespace, console: Console, home: Home) -> tuple
     from sandbox.store.snapshot import restore
 
     launch.stop(home)
-    console.line(restore(home.database))
+    console.line(restore(home))
     return EXIT_OK, {"restored": str(home.database)}
 
 

@@ -4,7 +4,7 @@ import random
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _random: random.Random = random.SystemRandom()
 _fixed: datetime | None = None
@@ -15,9 +15,9 @@ def now() -> datetime:
     return _fixed or datetime.now(UTC)
 
 
-def timestamp() -> str:
-    """The current time as ARM writes it: ``2026-11-21T07:00:00.123456Z``."""
-    return now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def timestamp(ago: timedelta = timedelta(0)) -> str:
+    """The current time, or that of before, as ARM writes it: ``2026-11-21T07:00:00.123456Z``."""
+    return (now() - ago).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def new_id() -> str:

@@ -43,11 +43,13 @@ class Finding:
         name: what.
         ok: whether it is as it must be.
         says: what was found; for a trouble also what is accepted and the repair.
+        lacks: it works, and something is not held; `up` says so too.
     """
 
     name: str
     ok: bool
     says: str
+    lacks: bool = False
 
 
 def main() -> int:
@@ -58,7 +60,8 @@ def main() -> int:
 def report(findings: list[Finding], console: Console) -> int:
     """Write one line for each; returns the exit code."""
     for each in findings:
-        mark = console.paint("ok  ", "green") if each.ok else console.paint("FAIL", "red")
+        mark = console.paint("note", "yellow") if each.lacks else console.paint("ok  ", "green")
+        mark = mark if each.ok else console.paint("FAIL", "red")
         console.line(f"{mark}  {each.name:<9} {each.says}")
     return EXIT_OK if all(each.ok for each in findings) else EXIT_FAILED
 

@@ -6,19 +6,34 @@ from collections.abc import Iterator
 from sandbox.doctor import Finding, judged
 from sandbox.home import Home
 from sandbox.launch import foreign_port, running
+from sandbox.store import seal
 from sandbox.store.migrate import StateError, copy_path, prepare
+from sandbox.work.cover import trouble
 
 
 def examine_folder(home: Home) -> Iterator[Finding]:
     """Look at everything in it; nothing is made or changed."""
     yield _state(home)
     yield _blobs(home)
+    yield _jobs()
     if found := running(home):
         yield Finding("gateway", True, f"answers on 127.0.0.1:{found.port} since {found.since}")
         return
     yield Finding("gateway", True, "not running; make up starts it")
     if port := foreign_port(home):
         yield Finding("port", True, f"127.0.0.1:{port} is another program's now: the gateway will take another one")
+
+
+def _jobs() -> Finding:
+    """Whether what a job runs is kept from the sandbox's own files."""
+    if why := trouble():
+        return Finding(
+            "jobs", True,
+            f"users may make no namespaces here ({why}), so jobs and scoring code can read and write the sandbox's "
+            "secret, certificate key and state: run only code that you trust, or allow them (sysctl "
+            "user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)", lacks=True,
+        )  # fmt: skip
+    return Finding("jobs", True, "of the sandbox's own files they see their own")
 
 
 def _state(home: Home) -> Finding:
@@ -28,6 +43,8 @@ def _state(home: Home) -> Finding:
         prepare(home.database)
     except StateError as error:
         return Finding("state", False, str(error))
+    if seal.held(home.database):
+        return Finding("state", True, f"{home.database} was sound when it was opened, and is in use")
     return Finding("state", True, f"{home.database} is sound")
 
 

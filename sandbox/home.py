@@ -31,6 +31,11 @@ class Home:
         return self.root / "blobs"
 
     @property
+    def kept_blobs(self) -> Path:
+        """Those that the last good copy of the state names: links to the same files."""
+        return self.root / "blobs.good"
+
+    @property
     def authority(self) -> Path:
         """The private certificate authority and the bundle that clients trust."""
         return self.root / "authority"
@@ -66,11 +71,18 @@ class Home:
         return self.root / "cache"
 
     @property
+    def outputs(self) -> Path:
+        """What each stack exports, for operations."""
+        return self.root / "outputs"
+
+    @property
     def live(self) -> Path:
         """What is live in each stack, as releases write it."""
         return self.root / "live"
 
     def make(self) -> None:
-        """Create the folders, readable by their owner only."""
+        """Create the folders, readable by their owner only; so is one that somebody else made."""
         for folder in (self.root, self.blobs, self.authority, self.logs, self.work, self.cache):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.root.stat().st_mode & 0o077:
+            self.root.chmod(0o700)

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import uvicorn
@@ -36,6 +37,7 @@ from sandbox.home import Home
 from sandbox.planes.admin import Admin
 from sandbox.planes.login import hash_secret
 from sandbox.store.db import Store
+from sandbox.store.retention import LOG_BYTES, keep_forgetting
 from sandbox.work.workshop import Workshop
 
 log = logging.getLogger("sandbox")
@@ -74,7 +76,7 @@ def _only_one(home: Home) -> Iterator[None]:
                 if found or time.monotonic() > deadline:
                     who = f"process {found.pid}, 127.0.0.1:{found.port}" if found else "it does not answer"
                     raise launch.LaunchError(
-                        f"{home.root}: another gateway has it ({who}); stop that with: python -m sandbox down"
+                        f"{home.root}: another gateway has it ({who}); stop that with: .venv/bin/python -m sandbox down"
                     ) from None
                 time.sleep(0.05)
         yield
@@ -108,6 +110,7 @@ async def _serve(home: Home, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     operations.resume()
+    forgetting = loop.create_task(keep_forgetting(store))
     for kind in azure.registry:
         for resource in list(azure.of_kind(kind.arm_type)):
             if not going(resource.id, azure):
@@ -117,6 +120,7 @@ async def _serve(home: Home, port: int) -> None:
     log.info("ready on 127.0.0.1:%d after %.2f s", listener.getsockname()[1], time.perf_counter() - begun)
     await stop.wait()
     server.close()
+    forgetting.cancel()
     await operations.stop()
     for plane in hosts.planes:
         await plane.stop()
@@ -185,4 +189,5 @@ def _announce(home: Home, port: int) -> None:
 
 
 def _log_to(path: Path) -> None:
-    logging.basicConfig(filename=path, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    file = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+    logging.basicConfig(handlers=[file], level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -6,12 +6,11 @@ import os
 import sys
 import threading
 import time
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sandbox import launch
+from sandbox import launch, others
 from sandbox.console import EXIT_FAILED, EXIT_OK, EXIT_USAGE, Console
 from sandbox.doctor import NotReadyError, examine
 from sandbox.engine import config
@@ -21,9 +20,12 @@ from sandbox.levels import Levels
 from sandbox.provider import held
 from sandbox.provider.base import ProviderError
 from sandbox.provider.client import Client, Credential
+from sandbox.state import read, short, write_outputs
 from sandbox.values import shown
 
-_STACK = "pulumi:pulumi:Stack"
+if TYPE_CHECKING:
+    from sandbox.engine.state import Resource
+
 _SIGNS = {
     "create": ("+", "green"), "update": ("~", "yellow"), "replace": ("±", "yellow"), "delete": ("-", "red"),
     "create-replacement": ("+±", "green"), "delete-replaced": ("-±", "red"), "forget": ("x", "yellow"),
@@ -74,9 +76,8 @@ class Progress:
             why = f"  changed: {some(list(step.changes))}"
         took = f"{step.seconds:6.1f} s" if self._mode in ("up", "destroy") else ""
         state = self._console.paint("FAILED", "red") if step.error else level
-        self._console.line(
-            f"  {self._console.paint(f'{sign:>2}', colour)} {short(step.type):<44} {name:<28} {took} {state}{why}"
-        )
+        kind = f"{self._console.paint(f'{sign:>2}', colour)} {kind_of(step.urn, step.type):<44}"
+        self._console.line(f"  {kind} {name:<28} {took} {state}{why}")
 
     def _diagnostic(self, diagnostic: Diagnostic) -> None:
         text = _told(diagnostic)
@@ -87,6 +88,8 @@ class Progress:
 
     def _summary(self, summary: Summary) -> None:
         self._running.clear()
+        if not summary.ok and not summary.changes:
+            return  # refused before anything was looked at
         counts = {op: count for op, count in summary.changes.items() if count and op != "same"}
         would = "would be " if self._mode == "preview" else ""
         said = ", ".join(f"{count} {would}{_past(op)}" for op, count in counts.items()) or "0 changes"
@@ -119,9 +122,11 @@ def some(paths: list[str], most: int = 3) -> str:
     return ", ".join(paths[:most]) + (f" and {len(paths) - most} more" if len(paths) > most else "")
 
 
-def short(token: str) -> str:
-    """``machinelearningservices:Workspace`` of a full token."""
-    return token.partition(":")[2] or token
+def kind_of(urn: str, token: str) -> str:
+    """The short type of a row. One that only says how a thing is made also says of what: many parts are made alike."""
+    around = urn.split("::")[2].split("$")[:-1]
+    what = around[-1].rpartition(":")[2] if around and token.startswith("pulumi-python:") else ""
+    return f"{short(token)}({what})" if what else short(token)
 
 
 def _past(op: str) -> str:
@@ -134,9 +139,9 @@ def run(options: argparse.Namespace, console: Console, home: Home, mode: Mode) -
     Raises:
         NotReadyError, ConfigError, StackLockedError, StateError, LaunchError: each says what to do.
     """
-    _look_before(home, options)
-    if mode == "destroy" and not _agreed(options, console, home):
-        return EXIT_USAGE, None
+    _look_before(home, options, console)
+    if mode == "destroy" and (code := _refused(options, console, home)):
+        return code, None
     offline = not _join(home, console, start=mode != "preview")
     from sandbox.engine import run as engine  # imports Pulumi: only after the gateway is on its way
 
@@ -153,6 +158,8 @@ def run(options: argparse.Namespace, console: Console, home: Home, mode: Mode) -
             return EXIT_FAILED, None
     outcome = engine.run(request, progress)
     console.status("")
+    if mode == "preview":
+        _lost_live_file(options, console, progress)
     for text in progress.errors:
         console.error(text)
     if not outcome.ok and not offline and launch.running(home) is None:
@@ -161,6 +168,8 @@ def run(options: argparse.Namespace, console: Console, home: Home, mode: Mode) -
             "command: it starts the gateway again"
         )
     _write_files(options, outcome)
+    if mode == "destroy" and outcome.ok:
+        _forget_files(options, console, home)
     result = {
         "changes": dict(outcome.changes),
         "steps": progress.steps,
@@ -172,6 +181,20 @@ def run(options: argparse.Namespace, console: Console, home: Home, mode: Mode) -
     return (EXIT_OK if outcome.ok else EXIT_FAILED), result
 
 
+def _lost_live_file(options: argparse.Namespace, console: Console, progress: Progress) -> None:
+    """Say why deployments would go where the file that names them is not there."""
+    file = Path(os.environ[launch.LIVE]) / f"{options.stack}.yaml"
+    gone = [
+        each for each in progress.steps if each["op"] == "delete" and each["type"].endswith("services:OnlineDeployment")
+    ]
+    if gone and not file.exists():
+        console.line(
+            f"  {console.paint('warning', 'yellow')}: {file}, which names what is live, is missing: only therefore "
+            f"{some([each['urn'].rpartition('::')[2] for each in gone])} would be deleted. make up writes the file "
+            "again, from what runs, before anything else"
+        )
+
+
 def _join(home: Home, console: Console, *, start: bool) -> bool:
     """Give the program the sandbox's environment; returns whether a gateway can be asked.
 
@@ -181,6 +204,13 @@ def _join(home: Home, console: Console, *, start: bool) -> bool:
     server, started = launch.ensure(home) if start else (launch.running(home), False)
     variables = launch.client_environment(home, server) if server else launch.program_environment(home)
     live = os.environ.get(launch.LIVE)
+    own = launch.program_environment(home)
+    foreign = [
+        name for name in own
+        if name != launch.LIVE and os.environ.get(name, own[name]).lower() not in ("", own[name])
+    ]  # fmt: skip
+    if foreign:
+        console.line(f"  info: {', '.join(foreign)}: not used; in the sandbox its own ids take their place")
     os.environ.update(variables)
     if live:
         os.environ[launch.LIVE] = live
@@ -194,31 +224,75 @@ def _join(home: Home, console: Console, *, start: bool) -> bool:
     return server is not None
 
 
-def _agreed(options: argparse.Namespace, console: Console, home: Home) -> bool:
-    """Say what a destroy takes, in its order, and ask. What nothing stands for is not asked about."""
+def _refused(options: argparse.Namespace, console: Console, home: Home) -> int:
+    """Say what a destroy takes, in its order, and ask; 0 to go on. What nothing stands for is not asked about."""
     from sandbox.engine.deleting import waves
-    from sandbox.engine.journal import Journal
 
-    journal = Journal.open(home, options.stack, write=False)
-    journal.close(good=False)
+    journal = read(home, options.stack)
     doomed = {(urn, 0): each for urn, each in journal.current.items()} | journal.retired
     taken = [
         each for wave in waves(doomed.items()) for _, each in wave
         if each.custom and not each.type.startswith("pulumi:")
     ]  # fmt: skip
     if not taken:
-        return True
+        return EXIT_OK
     console.line(f"destroy of stack {options.stack} takes {len(taken)} resources, in this order:")
     for each in taken:
         stays = "stays in the cloud" if each.retain_on_delete or each.external else ""
         along = f"goes with {each.deleted_with.rpartition('::')[2]}" if each.deleted_with else ""
-        console.line(f"   - {short(each.type):<44} {each.urn.rpartition('::')[2]:<28} {stays or along}".rstrip())
+        said = "is protected" if each.protect else stays or along
+        console.line(f"   - {short(each.type):<44} {_name(each):<28} {said}".rstrip())
+    if protected := [_name(each) for each in taken if each.protect]:
+        console.error(
+            f"nothing was destroyed: {len(protected)} of them are protected ({some(protected)}). To lift that: "
+            f"`protect_data: false` under mlops:platform in Pulumi.{options.stack}.yaml, commit it, then: make up "
+            f"STACK={options.stack}, then: make destroy STACK={options.stack}"
+        )
+        return EXIT_FAILED
+    _tell_others(options, console, home, taken)
     if options.yes or (sys.stdin.isatty() and input("go on? [y/N] ").strip().lower() == "y"):
-        return True
+        return EXIT_OK
     console.error(
-        f"not destroyed; to destroy without being asked: python -m sandbox destroy --stack {options.stack} --yes"
+        "not destroyed; to destroy without being asked: "
+        f".venv/bin/python -m sandbox destroy --stack {options.stack} --yes"
     )
-    return False
+    return EXIT_USAGE
+
+
+def _tell_others(options: argparse.Namespace, console: Console, home: Home, taken: list["Resource"]) -> None:
+    """What other stacks lose, and how each has it back."""
+    warning = console.paint("warning", "yellow")
+    going = [each.id for each in taken if not (each.retain_on_delete or each.external)]
+    lost = others.inside(home, options.stack, going)
+    for stack, resources in lost.items():
+        # Without its own roles a stack comes up again as it is; what else it lost its live file still names.
+        roles = all(each.type.endswith("authorization:RoleAssignment") for each in resources)
+        repair = (
+            f"once stack {options.stack} is up again: .venv/bin/python -m sandbox refresh --stack {stack}, then: "
+            f"make up STACK={stack}" if roles
+            else f"destroy that stack first: make destroy STACK={stack}"
+        )  # fmt: skip
+        console.line(f"  {warning}: these of stack {stack} lie inside and go too; {repair}")
+        for each in resources:
+            console.line(f"   - {short(each.type):<44} {_name(each)}")
+    registries = [each.id.rpartition("/")[2] for each in taken if each.type.endswith("services:Registry")]
+    told = [each.id for resources in (taken, *lost.values()) for each in resources]
+    for line in others.serving_from(home.database, registries, told) if registries else ():
+        console.line(f"  {warning}: {line}, which goes too: promote it again before it is deployed again")
+
+
+def _name(resource: "Resource") -> str:
+    return resource.urn.rpartition("::")[2]
+
+
+def _forget_files(options: argparse.Namespace, console: Console, home: Home) -> None:
+    """What is gone exports nothing and has nothing live: the next `up` begins afresh."""
+    files = [home.outputs / f"{options.stack}.json", home.live / f"{options.stack}.yaml"]
+    gone = [str(each) for each in files if each.exists()]
+    for each in files:
+        each.unlink(missing_ok=True)
+    if gone:
+        console.line(f"  removed with it: {', '.join(gone)}")
 
 
 def _of_azure(outcome: Outcome) -> list[Declared]:
@@ -226,9 +300,13 @@ def _of_azure(outcome: Outcome) -> list[Declared]:
     return [each for each in outcome.declared if not each.type.startswith(("pulumi-python:", "pulumi:"))]
 
 
-def _look_before(home: Home, options: argparse.Namespace) -> None:
+def _look_before(home: Home, options: argparse.Namespace, console: Console) -> None:
     """Find every trouble with the machine, the state and the stack's configuration before anything is begun."""
-    troubles = [f"{each.name}: {each.says}" for each in examine(home) if not each.ok]
+    findings = examine(home)
+    troubles = [f"{each.name}: {each.says}" for each in findings if not each.ok]
+    for each in findings:
+        if each.lacks:
+            console.line(f"note: {each.name}: {each.says}")
     try:
         config.load(Path.cwd(), options.stack)
     except config.ConfigError as error:
@@ -245,9 +323,7 @@ def _write_files(options: argparse.Namespace, outcome: Outcome) -> None:
         Path(declared).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     # What a run that failed could say of the stack is not what the stack is.
     if outcome.ok and (outputs := getattr(options, "outputs", None)):
-        beside = Path(f"{outputs}.new")
-        beside.write_text(json.dumps(shown(outcome.outputs), indent=1), encoding="utf-8")
-        beside.replace(outputs)
+        write_outputs(outputs, shown(outcome.outputs))
 
 
 def free_names(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
@@ -259,7 +335,7 @@ def free_names(options: argparse.Namespace, console: Console, home: Home) -> tup
         console.line("nothing to purge: no name is taken by what was deleted")
         return EXIT_OK, {"purged": []}
     if not options.yes and not (sys.stdin.isatty() and input("go on? [y/N] ").strip().lower() == "y"):
-        console.error("not purged; to purge without being asked: python -m sandbox purge --deleted --yes")
+        console.error("not purged; to purge without being asked: .venv/bin/python -m sandbox purge --deleted --yes")
         return EXIT_USAGE, None
     _join(home, console, start=True)
     code, purged = EXIT_OK, []
@@ -271,36 +347,7 @@ def free_names(options: argparse.Namespace, console: Console, home: Home) -> tup
                 purged.append(each.name)
             except ProviderError as error:
                 code = EXIT_FAILED
-                console.error(str(error))
+                console.error(f"{error} Instead: {held.WAY_OUT}" if each.protected else str(error))
         client.close()
     console.line(f"{len(purged)} purged")
     return code, {"purged": purged}
-
-
-def status(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
-    """What the stack has, by type and depth, and what it exports; reads the state, needs no gateway."""
-    from sandbox.engine.journal import Journal
-
-    if not home.database.exists():
-        console.line(f"nothing has come up in {home.root} yet; begin with: make up")
-        return EXIT_OK, {"resources": [], "outputs": {}, "gateway": None}
-    journal = Journal.open(home, options.stack, write=False)
-    journal.close(good=False)
-    # A provider is how the others are reached; the stack is what they are in.
-    resources = [each for each in journal.current.values() if each.custom and not each.type.startswith("pulumi:")]
-    levels = Levels(home)
-    for kind, count in sorted(Counter(each.type for each in resources).items()):
-        console.line(f"  {short(kind):<44} {count:>3}  {levels.of(kind)}")
-    outputs = shown(next((each.outputs for each in journal.current.values() if each.type == _STACK), {}))
-    server = launch.running(home)
-    where = (
-        f"answers on 127.0.0.1:{server.port} since {server.since}"
-        if server
-        else "is not running; start it with: make up"
-    )
-    others = len(journal.current) - len(resources)
-    console.line(
-        f"{len(resources)} resources in stack {options.stack}, and {others} that group them; the gateway {where}"
-    )
-    rows = [{"urn": each.urn, "type": each.type, "id": each.id, "level": levels.of(each.type)} for each in resources]
-    return EXIT_OK, {"resources": rows, "outputs": outputs, "gateway": vars(server) if server else None}

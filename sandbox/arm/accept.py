@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from sandbox import clock
-from sandbox.arm import ids
+from sandbox.arm import access, ids
 from sandbox.arm.errors import ArmError, parent_not_found
 from sandbox.arm.ids import ResourceId
 from sandbox.arm.kind import Kind
@@ -23,7 +23,7 @@ def accept(kind: Kind, where: ResourceId, body: Body, old: Resource | None, chan
     Raises:
         ArmError: the first rule that it breaks.
     """
-    body = readable(body)
+    sent = body = readable(body)
     _open_to_clients(kind, where, change)
     for path in ("id", "name", "type", "systemData", "etag", "properties.provisioningState"):
         drop(body, path)
@@ -42,9 +42,9 @@ def accept(kind: Kind, where: ResourceId, body: Body, old: Resource | None, chan
         if not present(body, path):
             place(body, path, copy.deepcopy(value))
     _location(kind, new, old)
-    _identity(new, old, change)
+    _identity(kind, new, old, sent, change)
     kind.fill(new, old, change)
-    _refs(kind, new, change)
+    _refs(kind, new, sent, change)
     if old:
         _unchanged(kind, new, old)
     change.claim(kind.name.unique, new)
@@ -218,13 +218,16 @@ def _location(kind: Kind, new: Resource, old: Resource | None) -> None:
         )  # fmt: skip
 
 
-def _identity(new: Resource, old: Resource | None, change: Change) -> None:
-    """Managed identities: a system-assigned one is a principal of its own, user-assigned ones must exist."""
+def _identity(kind: Kind, new: Resource, old: Resource | None, sent: Body, change: Change) -> None:
+    """Managed identities: a system-assigned one is a principal of its own, user-assigned ones the caller may assign."""
     identity = new.body.get("identity")
+    before = old.get("identity.principalId") if old else None
+    own = isinstance(identity, dict) and "systemassigned" in str(identity.get("type", "")).lower().replace(" ", "")
+    if before and not own:
+        change.tx.run("DELETE FROM principals WHERE object_id = ?", (before,))
     if not isinstance(identity, dict):
         return
-    if "systemassigned" in str(identity.get("type", "")).lower().replace(" ", ""):
-        before = old.get("identity.principalId") if old else None
+    if own:
         identity["tenantId"] = TENANT_ID
         identity["principalId"] = before or make_principal(change, new, new.name)[0]
     users = identity.get("userAssignedIdentities")
@@ -232,6 +235,12 @@ def _identity(new: Resource, old: Resource | None, change: Change) -> None:
         users = dict.fromkeys(users)
     if isinstance(users, dict):
         identity["userAssignedIdentities"] = {key: _user_identity(key, new, change) for key in users}
+        if present(sent, "identity.userAssignedIdentities"):
+            named = sent["identity"]["userAssignedIdentities"] or ()
+            for key in users:
+                if key in named:
+                    target = change.need(key)
+                    _linked(kind, new, f"{change.registry.need(target.id).arm_type}/assign/action", target, change)
 
 
 def _user_identity(key: str, of: Resource, change: Change) -> Body:
@@ -252,10 +261,10 @@ def make_principal(change: Change, of: Resource, name: str) -> tuple[str, str]:
     return object_id, client_id
 
 
-def _refs(kind: Kind, new: Resource, change: Change) -> None:
+def _refs(kind: Kind, new: Resource, sent: Body, change: Change) -> None:
     for ref in kind.refs:
         target = new.get(ref.path)
-        if not isinstance(target, str) or not target.startswith("/"):
+        if not isinstance(target, str) or not target.strip().startswith("/"):
             continue
         found = change.get(target)
         if found is None or found.id.kind != ref.kind.lower():
@@ -263,6 +272,13 @@ def _refs(kind: Kind, new: Resource, change: Change) -> None:
                 400, "InvalidResourceReference",
                 f"{ref.path} of '{new.name}' refers to '{target}', which does not exist as {ref.kind}.",
             )  # fmt: skip
+        if present(sent, ref.path):
+            _linked(kind, new, ref.action, found, change)
+
+
+def _linked(kind: Kind, new: Resource, action: str, target: Resource, change: Change) -> None:
+    """Ask for the right to what a request brings in; ARM asks at every PUT, and at a PATCH that names it."""
+    access.require_linked(change.reader, change.caller, kind.operation("write"), new.id.text, action, target.id.text)
 
 
 def _unchanged(kind: Kind, new: Resource, old: Resource) -> None:

@@ -16,7 +16,9 @@ from sandbox.constants import TENANT_ID
 from sandbox.store.db import Reader, Store
 
 LIFETIME_SECONDS = 3600
+_SKEW_SECONDS = 300
 _ALGORITHM = "HS256"
+_ISSUER = f"https://sts.windows.net/{TENANT_ID}/"
 # What the sandbox itself was born with has no resource, and so no date.
 _GRANTS = """SELECT grants.scope, grants.role, resources.created FROM grants LEFT JOIN resources USING (key)
 WHERE grants.principal = ?"""
@@ -30,12 +32,14 @@ class Caller:
         object_id: the principal that role assignments name.
         client_id: the application it signed in as.
         audience: what the token is for, without a trailing slash.
-        expires: end of the token's life, in seconds since 1970.
+        begins: when the token's life begins, in seconds since 1970.
+        expires: when it ends.
     """
 
     object_id: str
     client_id: str
     audience: str
+    begins: float
     expires: float
 
 
@@ -61,7 +65,7 @@ class Tokens:
         """A token for one audience, with the claims that Entra puts into an application's."""
         issued = int(clock.now().timestamp())
         claims = {
-            "aud": audience, "iss": f"https://sts.windows.net/{TENANT_ID}/", "iat": issued, "nbf": issued,
+            "aud": audience, "iss": _ISSUER, "iat": issued, "nbf": issued,
             "exp": issued + seconds, "appid": client_id, "appidacr": "1", "idtyp": "app", "oid": object_id,
             "sub": object_id, "tid": TENANT_ID, "ver": "1.0", "uti": clock.new_hex(16),
         }  # fmt: skip
@@ -79,6 +83,8 @@ class Tokens:
         caller = self._read(token)
         if caller.expires <= time.time():
             raise _unauthorized("ExpiredAuthenticationToken", "The access token has expired.")
+        if caller.begins > time.time() + _SKEW_SECONDS:
+            raise _unauthorized("InvalidAuthenticationToken", "The access token is not yet valid.")
         if caller.audience not in audiences:
             raise _unauthorized(
                 "InvalidAuthenticationTokenAudience",
@@ -94,7 +100,15 @@ class Tokens:
             )  # fmt: skip
         except jwt.PyJWTError as error:
             raise _unauthorized("InvalidAuthenticationToken", f"The access token is not valid: {error}.") from error
-        return Caller(claims["oid"], claims["appid"], str(claims["aud"]).rstrip("/"), float(claims["exp"]))
+        if (claims.get("tid"), claims.get("iss")) != (TENANT_ID, _ISSUER):
+            raise _unauthorized(
+                "InvalidAuthenticationTokenTenant",
+                f"The access token is from the wrong issuer '{claims.get('iss')}'. It must match the tenant "
+                f"'{_ISSUER}' associated with this subscription.",
+            )
+        return Caller(
+            claims["oid"], claims["appid"], str(claims["aud"]).rstrip("/"), float(claims["nbf"]), float(claims["exp"])
+        )
 
 
 def _unauthorized(code: str, message: str) -> ArmError:
@@ -124,17 +138,45 @@ def allowed(reader: Reader, object_id: str, action: str, scope: str, *, data: bo
     return False
 
 
-def require(reader: Reader, caller: Caller, action: str, scope: str, *, data: bool = False) -> None:
+def require(reader: Reader, object_id: str, action: str, scope: str, *, data: bool = False) -> None:
     """Refuse without a role.
 
     Raises:
         ArmError: 403 AuthorizationFailed, naming the caller, the action and the scope.
     """
-    if not allowed(reader, caller.object_id, action, scope, data=data):
+    if not allowed(reader, object_id, action, scope, data=data):
         raise ArmError(
             403,
             "AuthorizationFailed",
-            f"The client '{caller.client_id}' with object id '{caller.object_id}' does not have authorization to "
-            f"perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently "
-            "granted, please refresh your credentials.",
+            f"{_client(reader, object_id)} does not have authorization to perform action '{action}' over scope "
+            f"'{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.",
         )
+
+
+def require_linked(reader: Reader, object_id: str, action: str, scope: str, linked: str, target: str) -> None:
+    """Refuse a caller who may do something, but not with the resource that it would bring in.
+
+    Args:
+        reader: the state.
+        object_id: the caller; what the sandbox does by itself, without one, is not asked.
+        action: what is done.
+        scope: to what.
+        linked: what the caller must be allowed to do with the other resource.
+        target: id of the other resource.
+
+    Raises:
+        ArmError: 403 LinkedAuthorizationFailed, naming the caller, both actions and both scopes.
+    """
+    if object_id and not allowed(reader, object_id, linked, target):
+        raise ArmError(
+            403,
+            "LinkedAuthorizationFailed",
+            f"{_client(reader, object_id)} has permission to perform action '{action}' on scope '{scope}'; "
+            f"however, it does not have permission to perform action(s) '{linked}' on the linked scope(s) '{target}' "
+            "or the linked scope(s) are invalid.",
+        )
+
+
+def _client(reader: Reader, object_id: str) -> str:
+    row = reader.one("SELECT client_id FROM principals WHERE object_id = ?", (object_id,))
+    return f"The client '{row['client_id'] if row else object_id}' with object id '{object_id}'"

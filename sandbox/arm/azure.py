@@ -1,5 +1,6 @@
 """What the slow half of a kind may use: the committed state, the store, and real processes."""
 
+import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +33,12 @@ class Azure(View):
         self.store = store
         self.home = home
         self.blobs = Blobs(store, home.blobs)
+
+    def on_behalf_of(self, caller: str) -> "Azure":
+        """The same sandbox, asked by `caller`: for rules that depend on who asks."""
+        other = copy.copy(self)
+        other.caller = caller
+        return other
 
     async def change(self, caller: str, write: Callable[[Change], T]) -> T:
         """Run `write` in a durable transaction on behalf of `caller`."""

@@ -9,6 +9,7 @@ import hmac
 
 from cryptography.fernet import Fernet
 
+from sandbox.arm.resource import Resource
 from sandbox.store.db import Reader
 
 
@@ -29,6 +30,16 @@ def derive(reader: Reader, *purpose: str, size: int = 64) -> bytes:
 def derive_text(reader: Reader, *purpose: str, size: int = 64) -> str:
     """The key for a purpose in base64, as Azure's services show theirs."""
     return base64.b64encode(derive(reader, *purpose, size=size)).decode()
+
+
+def own(reader: Reader, me: Resource, *purpose: str, size: int = 64) -> str:
+    """A resource's own key for a purpose, in base64. Its name alone does not bring it back after a deletion."""
+    return derive_text(reader, me.id.key, me.created, *purpose, size=size)
+
+
+def same(given: str, kept: str) -> bool:
+    """Whether a key is the one, in a time that does not tell how much of it is; any text may be given."""
+    return hmac.compare_digest(given.encode(), kept.encode())
 
 
 def seal(reader: Reader, text: str, *purpose: str) -> str:

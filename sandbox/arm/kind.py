@@ -34,10 +34,12 @@ class Ref:
     Attributes:
         path: dotted path in the body; absent or null passes.
         kind: the ARM type it must be of.
+        action: what the caller must be allowed to do with it: Azure's linked action.
     """
 
     path: str
     kind: str
+    action: str
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Kind:
 def action(name: str, *, slow: bool = False, absent: bool = False) -> Callable[[F], F]:
     """Mark a method as the answer to ``POST .../name``.
 
-    The method takes (me, body, azure) and returns the JSON to answer, or None for 204.
+    The method takes (me, body, azure), the last knowing who asks, and returns the JSON to answer, or None for 204.
 
     Args:
         name: as ARM spells it.

@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from sandbox import clock
-from sandbox.arm import ids
+from sandbox.arm import access, ids
 from sandbox.arm.azure import Azure
 from sandbox.arm.errors import ArmError
 from sandbox.arm.ids import ResourceId
@@ -79,6 +79,21 @@ class Operations:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def need_shown(self, operation: str, caller: str) -> None:
+        """Refuse whoever may not read what an operation is about, unless they wrote it: a role may go with it.
+
+        Raises:
+            ArmError: 404, as for an operation that never was.
+        """
+        row = self._azure.reader.one("SELECT key FROM operations WHERE id = ?", (operation,))
+        if row is None:
+            raise _absent(operation)
+        action = self._azure.registry.need(ids.parse(row["key"])).operation("read")
+        if not access.allowed(self._azure.reader, caller, action, row["key"]) and not self._azure.reader.one(
+            "SELECT 1 FROM activity WHERE key = ? AND caller = ?", (row["key"], caller)
+        ):
+            raise _absent(operation)
+
     async def poll(self, operation: str) -> dict[str, Any]:
         """What ``GET .../operationsStatus/ID`` answers.
 
@@ -87,7 +102,7 @@ class Operations:
         """
         row = self._azure.reader.one("SELECT * FROM operations WHERE id = ?", (operation,))
         if row is None:
-            raise ArmError(404, "OperationNotFound", f"There is no operation '{operation}'.")
+            raise _absent(operation)
         if row["state"] == "InProgress" and row["pace"].startswith("polls:"):
             await self._count(row["id"])
         answer: dict[str, Any] = {
@@ -210,6 +225,10 @@ class Operations:
                 operation,
             ),
         )
+
+
+def _absent(operation: str) -> ArmError:
+    return ArmError(404, "OperationNotFound", f"There is no operation '{operation}'.")
 
 
 def state_during(verb: str) -> str:

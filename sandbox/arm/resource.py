@@ -124,7 +124,13 @@ def from_row(row: sqlite3.Row | Mapping[str, Any]) -> Resource:
 
 
 class View:
-    """What a rule may ask about the rest of the subscription."""
+    """What a rule may ask about the rest of the subscription.
+
+    Attributes:
+        caller: object id of who asks; '' for the sandbox itself.
+    """
+
+    caller = ""
 
     def __init__(self, reader: Reader, registry: "Registry") -> None:
         self.reader = reader
@@ -199,13 +205,26 @@ class View:
         return self.get(row["key"]) if row else None
 
 
+def show(me: Resource, view: View) -> dict[str, Any]:
+    """The JSON that a read answers."""
+    kind = view.registry.need(me.id)
+    body = copy.deepcopy(me.body)
+    for path in kind.hidden:
+        drop(body, path)
+    if kind.provisioning:
+        place(body, "properties.provisioningState", me.state)
+    overlay(body, kind.outputs(me, view))
+    if kind.system_data:
+        body["systemData"] = {
+            "createdAt": me.created, "createdBy": me.author, "createdByType": "Application",
+            "lastModifiedAt": me.modified, "lastModifiedBy": me.author, "lastModifiedByType": "Application",
+        }  # fmt: skip
+    return {"id": me.id.text, "name": me.name, "type": kind.arm_type, **body}
+
+
 @dataclass
 class Change(View):
-    """A view that may write: one transaction of one request.
-
-    Attributes:
-        caller: object id of who asks.
-    """
+    """A view that may write: one transaction of one request."""
 
     tx: Tx = field()
     caller: str = ""
@@ -245,8 +264,9 @@ class Change(View):
         return me
 
     def erase(self, me: Resource) -> None:
-        """Remove the row and the names it holds."""
+        """Remove the row, the names it holds and the principals of its identities."""
         self.registry.need(me.id).removed(me, self)
+        self.tx.run("DELETE FROM principals WHERE resource = ?", (me.id.key,))
         self.tx.run("DELETE FROM resources WHERE key = ?", (me.id.key,))
         self.tx.run("DELETE FROM names WHERE key = ?", (me.id.key,))
 

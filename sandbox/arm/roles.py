@@ -35,7 +35,9 @@ class Role:
 
 @lru_cache(maxsize=16384)
 def _match(pattern: str, action: str) -> bool:
-    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) is not None
+    # Between two slashes it may stand for nothing: computes/*/write covers computes/write.
+    expression = re.escape(pattern).replace(r"/\*/", "/(.*/)?").replace(r"\*", ".*")
+    return re.fullmatch(expression, action, re.IGNORECASE) is not None
 
 
 _ML = "Microsoft.MachineLearningServices/workspaces/"

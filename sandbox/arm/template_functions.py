@@ -8,11 +8,16 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sandbox import clock
+from sandbox.arm import access, ids
 from sandbox.arm.errors import ArmError
+from sandbox.arm.resource import show
 from sandbox.constants import TENANT_ID
 
 if TYPE_CHECKING:
     from sandbox.arm.template_reader import Scope
+
+
+SIZE_LIMIT = 4 * 1024 * 1024  # characters of a value; of a whole template on Azure
 
 
 def invalid(message: str) -> ArmError:
@@ -28,6 +33,33 @@ def _concat(*parts: Any) -> Any:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _small(size: int) -> None:
+    """Refuse a text before it is made.
+
+    Raises:
+        ValueError: it would be too large.
+    """
+    if size > SIZE_LIMIT:
+        raise ValueError(f"the value is larger than {SIZE_LIMIT} characters")
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    _small(len(text) + text.count(old) * len(new))
+    return text.replace(old, new)
+
+
+def _join(values: list[str], sign: str) -> str:
+    _small(len(values) * len(sign))
+    return sign.join(values)
+
+
+def _format(text: str, *values: Any) -> str:
+    texts = [_text(value) for value in values]
+    named = re.compile(r"\{(\d+)\}")
+    _small(len(text) + sum(len(texts[int(number)]) for number in named.findall(text)))
+    return named.sub(lambda found: texts[int(found[1])], text)
 
 
 def _resource_id(scope: "Scope", *parts: str) -> str:
@@ -52,11 +84,12 @@ def _subscription_resource_id(scope: "Scope", *parts: str) -> str:
 
 
 def _reference(scope: "Scope", name: str, _: str = "", full: str = "") -> Any:
-    me = scope.view.need(name)
-    kind = scope.view.registry.need(me.id)
-    outputs = kind.outputs(me, scope.view)
-    shown = {**me.properties, **outputs.get("properties", {})}
-    return {**me.body, **outputs, "properties": shown} if full.lower() == "full" else shown
+    """What a GET by the deployment's caller would show."""
+    where = ids.parse(name)
+    action = scope.view.registry.need(where).operation("read")
+    access.require(scope.view.reader, scope.view.caller, action, where.text)
+    shown = show(scope.view.need(name), scope.view)
+    return shown if full.lower() == "full" else shown.get("properties") or {}
 
 
 def _unique(*parts: str) -> str:
@@ -71,7 +104,9 @@ def _guid(*parts: str) -> str:
 
 def _union(*parts: Any) -> Any:
     if isinstance(parts[0], list):
-        return [item for index, part in enumerate(parts) for item in part if all(item not in p for p in parts[:index])]
+        return list(
+            {json.dumps(item, sort_keys=True): item for part in reversed(parts) for item in reversed(part)}.values()
+        )[::-1]
     return {key: value for part in parts for key, value in part.items()}
 
 
@@ -95,7 +130,7 @@ def _group(scope: "Scope") -> dict[str, Any]:
 # Those that ask where the template is deployed; they take the scope first.
 SCOPED: dict[str, Callable[..., Any]] = {
     "parameters": lambda scope, name: scope.parameter(name),
-    "variables": lambda scope, name: scope.evaluate(scope.variables[name]),
+    "variables": lambda scope, name: scope.variable(name),
     "resourceid": _resource_id,
     "subscriptionresourceid": _subscription_resource_id,
     "reference": _reference,
@@ -130,9 +165,9 @@ PURE: dict[str, Callable[..., Any]] = {
     "take": lambda value, count: value[:count],
     "skip": lambda value, count: value[count:],
     "substring": lambda text, start, count=None: text[start:][:count],
-    "replace": lambda text, old, new: text.replace(old, new),
+    "replace": _replace,
     "split": lambda text, sign: text.split(sign),
-    "join": lambda values, sign: sign.join(values),
+    "join": _join,
     "tolower": lambda text: text.lower(),
     "toupper": lambda text: text.upper(),
     "trim": lambda text: text.strip(),
@@ -141,7 +176,7 @@ PURE: dict[str, Callable[..., Any]] = {
     "string": lambda value: _text(value),
     "int": lambda value: int(value),
     "bool": lambda value: str(value).lower() in ("true", "1"),
-    "format": lambda text, *values: re.sub(r"\{(\d+)\}", lambda found: _text(values[int(found[1])]), text),
+    "format": _format,
     "true": lambda: True,
     "false": lambda: False,
     "null": lambda: None,

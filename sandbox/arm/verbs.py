@@ -1,6 +1,5 @@
 """PUT, PATCH, DELETE, POST and reads, once for every kind. Rules run inside the transaction, slow work after it."""
 
-import copy
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +11,7 @@ from sandbox.arm.errors import ArmError, not_found
 from sandbox.arm.ids import ResourceId
 from sandbox.arm.kind import Kind
 from sandbox.arm.operations import Operations, erase_tree, purge, state_during
-from sandbox.arm.resource import Change, Resource, View, drop, overlay, place
+from sandbox.arm.resource import Change, Resource, View
 
 Body = dict[str, Any]
 
@@ -23,22 +22,6 @@ class Verbs:
     def __init__(self, azure: Azure, operations: Operations) -> None:
         self._azure = azure
         self._operations = operations
-
-    def show(self, me: Resource, view: View) -> Body:
-        """The JSON that a read answers."""
-        kind = view.registry.need(me.id)
-        body = copy.deepcopy(me.body)
-        for path in kind.hidden:
-            drop(body, path)
-        if kind.provisioning:
-            place(body, "properties.provisioningState", me.state)
-        overlay(body, kind.outputs(me, view))
-        if kind.system_data:
-            body["systemData"] = {
-                "createdAt": me.created, "createdBy": me.author, "createdByType": "Application",
-                "lastModifiedAt": me.modified, "lastModifiedBy": me.author, "lastModifiedByType": "Application",
-            }  # fmt: skip
-        return {"id": me.id.text, "name": me.name, "type": kind.arm_type, **body}
 
     async def get(self, where: ResourceId) -> Resource:
         """Read one.
@@ -149,7 +132,7 @@ class Verbs:
             operation = await self._azure.change(caller, lambda change: self._operations.record(change, me, verb))
             self._operations.launch(operation)
             return None, operation
-        answer = method(me, body, self._azure)
+        answer = method(me, body, self._azure.on_behalf_of(caller))
         return (await answer if inspect.isawaitable(answer) else answer), ""
 
 

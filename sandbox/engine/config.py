@@ -192,7 +192,9 @@ def _mapping(path: Path, hint: str) -> dict[str, Any]:
     try:
         content = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
-        raise ConfigError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from error
+        mark = getattr(error, "problem_mark", None)
+        at = f"{path}:{mark.line + 1}" if mark else f"{path}"
+        raise ConfigError([f"{at}: not YAML: {getattr(error, 'problem', None) or error}"]) from error
     except (ValueError, RecursionError) as error:
         raise ConfigError([f"{path}: not a value that YAML allows: {error}"]) from error
     if content is None:

@@ -85,9 +85,13 @@ class Deployment(Report):
             return
         # After a failure some are not known; what they were is nearer to the truth.
         known = {name: resource.outputs.get(name) if has_unknown(value) else value for name, value in outputs.items()}
+        lacks = (
+            tuple(f"it does not export {name} yet" for name in outputs if known[name] is None) if self.failed else ()
+        )
         outputs = {name: value for name, value in known.items() if value is not None} if self.failed else outputs
-        if resource.outputs != outputs:
-            self.journal.end(None, Edit(put={(urn, 0): replace(resource, outputs=outputs)}), wait=False)
+        state = replace(resource, outputs=outputs, problems=lacks)
+        if resource != state:
+            self.journal.end(None, Edit(put={(urn, 0): state}), wait=False)
 
     def read(self, goal: Goal, resource_id: str) -> Answer:
         """Look at a resource that somebody else made."""
@@ -188,8 +192,8 @@ class Deployment(Report):
 
     def _component(self, goal: Goal, old: Resource | None) -> Answer:
         started = time.monotonic()
-        outputs = old.outputs if old else {}
-        state = replace(goal.resource, inputs=goal.inputs, outputs=outputs)
+        outputs, problems = (old.outputs, old.problems) if old else ({}, ())
+        state = replace(goal.resource, inputs=goal.inputs, outputs=outputs, problems=problems)
         op: Op = "create" if old is None else "same" if old.inputs == goal.inputs else "update"
         self._keep(state, old)
         self.done(op, goal.urn, goal.type, started)

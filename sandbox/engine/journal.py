@@ -9,12 +9,13 @@ import hashlib
 import itertools
 import sqlite3
 import threading
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.engine.state import Codec, Resource
 from sandbox.home import Home
-from sandbox.store import seal, snapshot
+from sandbox.store import migrate, seal, snapshot
 from sandbox.store.migrate import StateError, prepare
 
 VERSION = "1"
@@ -87,6 +88,7 @@ class Journal:
         self.intents: list[Intent] = []
         self._codec = codec
         self._file = file
+        self._opened = ExitStack()
         self._queue: list[_Ticket] = []
         self._guard = threading.Lock()
         self._writing = threading.Lock()
@@ -106,35 +108,40 @@ class Journal:
             return cls(stack, codec, None)
         fresh = not path.exists()
         prepare(path)
-        if write:
-            seal.lift(path)
-        try:
-            connection = _connect(path)
+        with ExitStack() as opened:
             if write:
-                _make_tables(connection)
-            elif connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'engine_meta'").fetchone() is None:
-                connection.close()  # no stack ever came up; who only reads leaves the file as it is
-                return cls(stack, codec, None)
-            _check_version(connection, path)
-            journal = cls(stack, codec, (connection, path))
-            journal._load()
-        except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
-            raise _damaged(path, str(error)) from error
-        if fresh:
-            snapshot.take(path)  # from now on an emptied file is told from a new one
-        if not write:
-            connection.close()
-            journal._file = None
+                opened.enter_context(seal.lift(path))
+            try:
+                connection = opened.enter_context(closing(_connect(path)))
+                if write:
+                    _make_tables(connection)
+                elif connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'engine_meta'").fetchone() is None:
+                    return cls(stack, codec, None)  # no stack ever came up; who only reads leaves the file as it is
+                _check_version(connection, path)
+                journal = cls(stack, codec, (connection, path))
+                journal._load()
+            except sqlite3.Error as error:
+                raise migrate.explain(path, error) from error
+            except (ValueError, KeyError, TypeError) as error:
+                raise migrate.damaged(path, str(error)) from error
+            if fresh:
+                snapshot.take(home)  # from now on an emptied file is told from a new one
+            if write:
+                journal._opened = opened.pop_all()
+            else:
+                journal._file = None
         return journal
 
-    def close(self, *, good: bool) -> None:
-        """Let go of the file; after a `good` run keep a copy of it."""
+    def close(self) -> None:
+        """Write down what waits for that, and let go of the file.
+
+        Raises:
+            StateError: it cannot be written.
+        """
         if self._file is None:
             return
-        self.flush()
-        self._file[0].close()
-        if good:
-            snapshot.take(self._file[1])
+        with self._opened:
+            self.flush()
 
     def slot(self) -> int:
         """A number for a resource that is being replaced."""
@@ -213,10 +220,7 @@ class Journal:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             size = sum(len(str(value)) for ticket in batch for _, row in ticket.statements for value in row)
-            error = StateError(
-                f"{path}: cannot be written ({problem}); {size} bytes are needed. What was done so far is kept: "
-                "make room and run the same command again"
-            )
+            error = StateError(f"{migrate.explain(path, problem)}; {size} bytes are needed")
         for ticket in batch:
             ticket.error = error
             ticket.done = True
@@ -229,7 +233,7 @@ class Journal:
             "SELECT urn, slot, body, digest FROM engine_resources WHERE stack = ? ORDER BY urn, slot", (self.stack,)
         ):
             if digest != _digest(self.stack, urn, slot, body):
-                raise _damaged(path, f"the row of {urn} is not what was written")
+                raise migrate.damaged(path, f"the row of {urn} is not what was written")
             if slot == 0:
                 self.current[urn] = self._codec.load(body)
             else:
@@ -238,15 +242,14 @@ class Journal:
             "SELECT number, op, slot, body, digest FROM engine_intents WHERE stack = ? ORDER BY number", (self.stack,)
         ):
             if digest != _digest(self.stack, number, op, slot, body):
-                raise _damaged(path, f"intent {number} is not what was written")
+                raise migrate.damaged(path, f"intent {number} is not what was written")
             self.intents.append(Intent(number, op, slot, self._codec.load(body)))
         self._slots = itertools.count(max((slot for _, slot in self.retired), default=0) + 1)
         self._numbers = itertools.count(max((intent.number for intent in self.intents), default=0) + 1)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA busy_timeout=30000")
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=migrate.BUSY_SECONDS)
     connection.execute("PRAGMA synchronous=FULL")
     return connection
 
@@ -268,10 +271,3 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32]
-
-
-def _damaged(path: Path, what: str) -> StateError:
-    return StateError(
-        f"{path}: damaged ({what}). Restore the last good copy with: .venv/bin/python -m sandbox restore, "
-        "or start afresh with: make purge"
-    )

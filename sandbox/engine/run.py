@@ -12,7 +12,7 @@ from sandbox.engine import config, program, recovery
 from sandbox.engine.config import Project
 from sandbox.engine.deleting import Waves, waves
 from sandbox.engine.deployment import Deployment, as_made
-from sandbox.engine.events import Emit, Event, Mode, Op, Outcome, Summary
+from sandbox.engine.events import Diagnostic, Emit, Event, Mode, Op, Outcome, Summary
 from sandbox.engine.journal import Edit, Journal, Key
 from sandbox.engine.locking import hold
 from sandbox.engine.monitor import Engine, Monitor
@@ -21,6 +21,8 @@ from sandbox.engine.state import Resource
 from sandbox.home import Home
 from sandbox.provider import packages
 from sandbox.provider.base import ProviderError
+from sandbox.store import snapshot
+from sandbox.store.migrate import StateError
 
 _THREADS = 16
 T = TypeVar("T")
@@ -73,11 +75,21 @@ def run(request: Request, emit: Emit, factories: Mapping[str, Factory] | None = 
             good = not deployment.failed
         finally:
             providers.close()
-            journal.close(good=good)
+            journal.close()
+        if good and not preview:
+            _keep_copy(request.home, emit)
     outputs = next((each.outputs for each in journal.current.values() if each.type == "pulumi:pulumi:Stack"), {})
     counts = {} if deployment.mistaken else dict(deployment.counts)
     emit(Summary(request.mode, good, counts, time.monotonic() - started))
     return Outcome(good, counts, tuple(deployment.declared), outputs, mistaken=deployment.mistaken)
+
+
+def _keep_copy(home: Home, emit: Emit) -> None:
+    """What was done is done, with or without a copy of it."""
+    try:
+        snapshot.take(home)
+    except StateError as error:
+        emit(Diagnostic("warning", f"all is done, but no copy of the state could be kept: {error}"))
 
 
 class _Run:

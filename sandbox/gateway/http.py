@@ -8,6 +8,9 @@ from urllib.parse import parse_qsl
 
 from sandbox.arm.errors import ArmError
 
+HEAD_LIMIT = 64 * 1024  # bytes of a request's line and headers
+BODY_LIMIT = 4 * 1024 * 1024  # bytes of a body that is held whole; what Azure Resource Manager takes
+DEPTH_LIMIT = 100  # levels of JSON
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -22,6 +25,7 @@ class Request:
         path: percent-decoded.
         headers: by lower-case name.
         query: by name as written; the last wins.
+        head_size: bytes of its line and headers.
     """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
@@ -33,6 +37,7 @@ class Request:
         }
         self.host = self.headers.get("host", "").partition(":")[0].lower()
         self.query: dict[str, str] = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        self.head_size = len(scope["raw_path"]) + sum(len(key) + len(value) for key, value in scope["headers"])
         self.protocol = scope.get("state", {}).get("protocol")
         self._receive = receive
         self._body: bytes | None = None
@@ -52,17 +57,31 @@ class Request:
             if not message.get("more_body"):
                 return
 
-    async def body(self) -> bytes:
-        """The whole body."""
+    async def body(self, limit: int = BODY_LIMIT) -> bytes:
+        """The whole body.
+
+        Raises:
+            ArmError: 413 RequestEntityTooLarge; what is left of it is dropped as it arrives.
+        """
         if self._body is None:
-            self._body = b"".join([piece async for piece in self.stream()])
+            size, pieces = int(self.headers.get("content-length") or 0), []
+            if size <= limit:
+                size = 0
+                async for piece in self.stream():
+                    size += len(piece)
+                    if size > limit:
+                        break
+                    pieces.append(piece)
+            if size > limit:
+                raise ArmError(413, "RequestEntityTooLarge", f"The request body is larger than {limit} bytes.")
+            self._body = b"".join(pieces)
         return self._body
 
     async def json(self) -> dict[str, Any] | None:
         """The body read as a JSON object; None when it is empty.
 
         Raises:
-            ArmError: 400 InvalidRequestContent, with the position, or with what it is instead of an object.
+            ArmError: 400 InvalidRequestContent, with the position, the depth, or with what it is instead of an object.
         """
         body = await self.body()
         if not body:
@@ -75,7 +94,22 @@ class Request:
             raise ArmError(
                 400, "InvalidRequestContent", f"The request body must be a JSON object, not {type(found).__name__}."
             )
+        if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT and _deeper(found, DEPTH_LIMIT):
+            raise ArmError(
+                400, "InvalidRequestContent", f"The request content is nested deeper than {DEPTH_LIMIT} levels."
+            )
         return found
+
+
+def _deeper(value: object, limit: int) -> bool:
+    """Whether a JSON value has more levels of objects and arrays."""
+    layer = [value]
+    for _ in range(limit):
+        below = (each.values() if isinstance(each, dict) else each for each in layer if isinstance(each, dict | list))
+        layer = [item for items in below for item in items if isinstance(item, dict | list)]
+        if not layer:
+            return False
+    return True
 
 
 @dataclass

@@ -8,7 +8,7 @@ from sandbox import clock
 from sandbox.arm.errors import ArmError
 from sandbox.faults import BrokenError, Faults
 from sandbox.gateway.hosts import Hosts, Plane
-from sandbox.gateway.http import Receive, Request, Response, Scope, Send, json_response
+from sandbox.gateway.http import HEAD_LIMIT, Receive, Request, Response, Scope, Send, json_response
 from sandbox.store.db import DiskFullError
 
 log = logging.getLogger("sandbox.requests")
@@ -93,6 +93,10 @@ def _guard(request: Request, plane: Plane) -> None:
             f"'{request.host}' is not answered on {f'a connection to {tunnel!r}' if tunnel else 'plain HTTP'}; "
             + ("it is plain HTTP." if plane.own else "use https and the proxy that `python -m sandbox env` prints."),
         )  # fmt: skip
+    if request.head_size > HEAD_LIMIT:
+        raise ArmError(431, "RequestHeaderFieldsTooLarge", f"The request's headers are larger than {HEAD_LIMIT} bytes.")
+    if "\0" in request.path:
+        raise ArmError(400, "InvalidUri", "The request URI is invalid: it has NUL (%00).")
     if "origin" in request.headers:
         raise ArmError(403, "OriginNotAllowed", f"Requests from a web page ({request.headers['origin']}) are refused.")
 
@@ -101,8 +105,8 @@ def _unusable(damage: sqlite3.DatabaseError) -> ArmError:
     """The state file gave way while it was in use; only stopping looks at it anew and names the repair."""
     return ArmError(
         500, "StateUnusable",
-        f"The sandbox's state file cannot be used: {damage}. Run: python -m sandbox down, then: python -m sandbox "
-        "doctor, which names the repair.",
+        f"The sandbox's state file cannot be used: {damage}. Run: make down, then: make doctor, which "
+        "names the repair.",
     )  # fmt: skip
 
 

@@ -14,8 +14,8 @@ from uvicorn.server import ServerState
 
 from sandbox.gateway.certs import Authority
 from sandbox.gateway.hosts import Hosts
+from sandbox.gateway.http import HEAD_LIMIT
 
-_HEAD_LIMIT = 16384
 _JOIN_LIMIT = 65536
 
 
@@ -66,6 +66,8 @@ class Served(HttpToolsProtocol):
         super().__init__(config, state, {"protocol": self})
         self.host = host
         self._early: list[bytes] = []
+        self._open = 0  # bytes of a head that has no end yet, without the piece that it began in
+        self._reading_head = False
 
     def connection_made(self, transport: Any) -> None:
         """Begin to serve."""
@@ -82,7 +84,23 @@ class Served(HttpToolsProtocol):
             # Python's clients send head and body apart and, through a proxy, wait for the answer to the first packet
             # (urllib3 leaves Nagle's algorithm on there): a delayed one would cost 40 ms a request.
             self.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            goes_on = self._reading_head
             super().data_received(data)
+            if goes_on and self._reading_head:
+                self._open += len(data)
+                if self._open > HEAD_LIMIT:
+                    self.transport.write(_TOO_LARGE)
+                    self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._reading_head, self._open = True, 0
+
+    def on_headers_complete(self) -> None:
+        """It is whole."""
+        self._reading_head = False
+        super().on_headers_complete()
 
 
 class Tunnel(asyncio.Protocol):
@@ -108,7 +126,8 @@ class Tunnel(asyncio.Protocol):
             return
         self._head += data
         if b"\r\n\r\n" not in self._head:
-            if len(self._head) > _HEAD_LIMIT:
+            if len(self._head) > HEAD_LIMIT:
+                self._transport.write(_TOO_LARGE)
                 self._transport.close()
             return
         method, _, rest = self._head.partition(b" ")
@@ -149,13 +168,18 @@ class Tunnel(asyncio.Protocol):
 
 
 def _refusal(host: str) -> bytes:
-    body = json.dumps(
-        {
-            "error": {
-                "code": "HostNotInSandbox",
-                "message": f"The sandbox does not answer for '{host}', and nothing leaves this machine through it.",
-            }
-        }
-    ).encode()
-    lines = ("HTTP/1.1 403 Forbidden", "Content-Type: application/json", f"Content-Length: {len(body)}")
+    message = f"The sandbox does not answer for '{host}', and nothing leaves this machine through it."
+    return _answer("403 Forbidden", "HostNotInSandbox", message)
+
+
+def _answer(status: str, code: str, message: str) -> bytes:
+    """An answer to what is no whole request, so that no plane is asked."""
+    body = json.dumps({"error": {"code": code, "message": message}}).encode()
+    lines = (f"HTTP/1.1 {status}", "Content-Type: application/json", f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
+
+
+_TOO_LARGE = _answer(
+    "431 Request Header Fields Too Large", "RequestHeaderFieldsTooLarge",
+    f"The request's headers are larger than {HEAD_LIMIT} bytes.",
+)  # fmt: skip

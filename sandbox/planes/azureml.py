@@ -71,7 +71,9 @@ class Service:
         if found is None:
             raise ArmError(404, "NotFound", f"{request.method} {request.path} names no workspace.")
         caller = self.caller(request)
-        access.require(self.azure.reader, caller, f"Microsoft.MachineLearningServices/workspaces/{action}", found[1])
+        access.require(
+            self.azure.reader, caller.object_id, f"Microsoft.MachineLearningServices/workspaces/{action}", found[1]
+        )
         return self.azure.need(found[1]), found[2] or ""
 
 

@@ -1,7 +1,7 @@
 """``{account}.blob.core.windows.net``: the blob service, over the contents that :mod:`sandbox.store.blobs` keeps.
 
 Here: which operation a request means, and that it is asked for in the right order: account, identity, right,
-operation. The operations are in blob_service.py, blob_container.py and blob_object.py.
+what it heeds, operation. The operations are in blob_service.py, blob_container.py and blob_object.py.
 """
 
 from xml.sax.saxutils import escape
@@ -10,7 +10,7 @@ from sandbox import clock
 from sandbox.arm.errors import ArmError
 from sandbox.gateway.hosts import Plane
 from sandbox.gateway.http import Request, Response
-from sandbox.planes import blob_container, blob_object, blob_service, blob_xml
+from sandbox.planes import blob_container, blob_heeded, blob_object, blob_service, blob_xml
 from sandbox.planes.blob_access import Gate
 from sandbox.planes.blob_target import LATEST, Operation, Target
 from sandbox.store.blobs import BlobError
@@ -39,11 +39,12 @@ class BlobPlane(Plane):
         self.gate = Gate(self.azure, self.tokens, self.operations)
 
     async def handle(self, request: Request, names: dict[str, str]) -> Response:
-        """Find the account and the operation, ask whether the caller may, run it."""
+        """Find the account and the operation, ask whether the caller may and whether all is heeded, run it."""
         account = self.gate.account(names["account"])
         target = Target(self.gate, account, request, request.path, request.query)
         operation = _operation(target)
         target.caller = self.gate.admit(target, operation)
+        blob_heeded.check(operation, request.query, request.headers)
         try:
             response = await operation.run(target)
         except BlobError as error:

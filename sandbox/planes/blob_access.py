@@ -1,6 +1,6 @@
 """Whether a request to the blob service may go on: bearer tokens, signatures, account keys, or nothing at all."""
 
-import hmac
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sandbox import clock
@@ -8,10 +8,12 @@ from sandbox.arm import access
 from sandbox.arm.access import Tokens
 from sandbox.arm.azure import Azure
 from sandbox.arm.errors import ArmError
+from sandbox.arm.keys import same
 from sandbox.arm.operations import Operations
+from sandbox.arm.resource import Resource, View
 from sandbox.constants import TENANT_ID
 from sandbox.planes import blob_signing
-from sandbox.planes.blob_target import Account, Operation, Target, read_date
+from sandbox.planes.blob_target import Account, Operation, Reached, Target, read_date
 from sandbox.types.storage.account import UNIQUE, keys
 
 AUDIENCE = "https://storage.azure.com"
@@ -48,12 +50,7 @@ class Gate:
                 404, "AccountNotFound",
                 f"There is no storage account '{name}' in the sandbox; on Azure this host would not be found at all.",
             )  # fmt: skip
-        signing = me.get("properties.allowSharedKeyAccess", True)
-        account = Account(
-            me.name, me.id.text, tuple(keys(self.azure, me)) if signing else (),
-            bool(me.get("properties.allowBlobPublicAccess")),
-        )  # fmt: skip
-        self._accounts[name] = account
+        self._accounts[name] = account = account_as_reached(me, self.azure)
         return account
 
     def admit(self, target: Target, operation: Operation) -> str:
@@ -138,38 +135,68 @@ class Gate:
             raise _failed(f"the signature does not match; the server signed {text!r}")
 
     def _signature(self, query: dict[str, str], target: Target, operation: Operation) -> str:
-        """A shared access signature: signed by an account key, or by a key given to a user."""
-        if query.get("sv", "") < blob_signing.OLDEST:
-            raise _failed(f"sv is '{query.get('sv', '')}'; the sandbox reads {blob_signing.OLDEST} and later")
-        if unknown := blob_signing.UNSUPPORTED & query.keys():
-            raise _failed(f"{', '.join(sorted(unknown))} of a signature is not in the sandbox")
-        owner = query.get("skoid", "")
-        signed = (target.account.name, target.container, target.blob)
-        if owner:
-            signing: tuple[str, ...] = (blob_signing.delegation_key(self.azure, target.account.name, query),)
-            text = blob_signing.user_delegation(query, *signed)
-        else:
-            _need_keys(target.account)
-            signing = target.account.keys
-            whole = "ss" in query
-            text = blob_signing.account(query, target) if whole else blob_signing.service(query, *signed)
-        if not _signed(signing, text, query["sig"]):
-            raise _failed(f"the signature does not match; the server signed {text!r}")
-        _in_time(query)
-        blob_signing.check_reach(query, target)
-        if not set(operation.letters) & set(query.get("sp", "")):
-            raise _mismatch(f"sp '{query.get('sp', '')}' of the signature has none of '{operation.letters}'")
+        """A shared access signature, and the role of the user whose key signed it."""
+        owner = check_signature(query, target, operation.letters, self.azure)
         if owner and not self.allowed(owner, operation, target.scope):
             raise _mismatch(f"'{owner}', who signed, has no role with {_SERVICE}{operation.action}")
         return owner
 
 
+def account_as_reached(me: Resource, view: View) -> Account:
+    """What the blob service has to know of a storage account."""
+    signing = me.get("properties.allowSharedKeyAccess", True)
+    return Account(
+        me.name, me.id.text, tuple(keys(view, me)) if signing else (),
+        bool(me.get("properties.allowBlobPublicAccess")),
+    )  # fmt: skip
+
+
+def check_signature(query: Mapping[str, str], target: Reached, letters: str, view: View) -> str:
+    """Refuse a shared access signature that does not open what is asked.
+
+    Args:
+        query: the signature.
+        target: what is asked for.
+        letters: any of these permissions will do.
+        view: where accounts and keys are looked up.
+
+    Returns:
+        Object id of the user whose key signed it, whose roles count as well; '' for an account key.
+
+    Raises:
+        ArmError: 403, with what does not fit.
+    """
+    if query.get("sv", "") < blob_signing.OLDEST:
+        raise _failed(f"sv is '{query.get('sv', '')}'; the sandbox reads {blob_signing.OLDEST} and later")
+    if unknown := blob_signing.UNSUPPORTED & query.keys():
+        raise _failed(f"{', '.join(sorted(unknown))} of a signature is not in the sandbox")
+    owner = query.get("skoid", "")
+    signed = (target.account.name, target.container, target.blob)
+    if owner:
+        signing: tuple[str, ...] = (blob_signing.delegation_key(view, target.account.name, query),)
+        text = blob_signing.user_delegation(query, *signed)
+    else:
+        _need_keys(target.account)
+        signing = target.account.keys
+        whole = "ss" in query
+        text = blob_signing.account(query, target) if whole else blob_signing.service(query, *signed)
+    if not _signed(signing, text, query["sig"]):
+        raise _failed(f"the signature does not match; the server signed {text!r}")
+    _in_time(query)
+    blob_signing.check_reach(query, target, letters)
+    if not set(letters) & set(query.get("sp", "")):
+        raise _mismatch(f"sp '{query.get('sp', '')}' of the signature has none of '{letters}'")
+    return owner
+
+
 def _signed(signing: tuple[str, ...], text: str, signature: str) -> bool:
-    return any(hmac.compare_digest(blob_signing.sign(key, text), signature) for key in signing)
+    return any(same(signature, blob_signing.sign(key, text)) for key in signing)
 
 
-def _in_time(query: dict[str, str]) -> None:
+def _in_time(query: Mapping[str, str]) -> None:
     now = clock.now()
+    if missing := [name for name in ("se", *(("ske",) if "skoid" in query else ())) if not query.get(name)]:
+        raise _failed(f"signed expiry must be specified in the signature: {', '.join(missing)} is missing")
     for name, early in (("st", True), ("se", False), ("skt", True), ("ske", False)):
         if name not in query:
             continue

@@ -9,6 +9,7 @@ from sandbox.arm.resource import Resource
 from sandbox.arm.verbs import Verbs
 from sandbox.gateway.http import Response
 from sandbox.planes import blob_xml
+from sandbox.planes.blob_signing import LIST
 from sandbox.planes.blob_target import Operation, Target, http_date, invalid_header, page_size
 from sandbox.store.blobs import BlobError, Container
 
@@ -47,6 +48,7 @@ async def delete(target: Target) -> Response:
 async def list_blobs(target: Target) -> Response:
     """Blobs by name."""
     query = target.request.query
+    blob_xml.check_include(query, "copy", "metadata")
     page = target.blobs.page(
         target.account.name, target.container, query.get("prefix", ""), delimiter=query.get("delimiter", ""),
         marker=_read_marker(query.get("marker", "")), limit=page_size(query),
@@ -107,11 +109,15 @@ def _read_marker(marker: str) -> str:
 
 
 OPERATIONS = {
-    ("PUT", ""): Operation(create, "containers/write", "cw", data=False),
+    ("PUT", ""): Operation(
+        create, "containers/write", "cw", data=False, headers=("x-ms-blob-public-access", blob_xml.META)
+    ),
     ("GET", ""): Operation(show, "containers/read", "r", data=False),
     ("DELETE", ""): Operation(delete, "containers/delete", "d", data=False),
     ("GET", "metadata"): Operation(show, "containers/read", "r", data=False),
-    ("PUT", "metadata"): Operation(set_metadata, "containers/write", "w", data=False),
+    ("PUT", "metadata"): Operation(set_metadata, "containers/write", "w", data=False, headers=(blob_xml.META,)),
     ("GET", "acl"): Operation(show_access, "containers/getAcl/action", "", data=False),
-    ("GET", "list"): Operation(list_blobs, "containers/blobs/read", "l"),
+    ("GET", "list"): Operation(
+        list_blobs, "containers/blobs/read", LIST, query=("prefix", "delimiter", "marker", "maxresults", "include")
+    ),
 }

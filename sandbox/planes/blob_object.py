@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from sandbox import clock
 from sandbox.arm.errors import ArmError
 from sandbox.gateway.http import Response
-from sandbox.planes import blob_xml
+from sandbox.planes import blob_signing, blob_xml
 from sandbox.planes.blob_conditions import asked, check_read, check_source, check_write, read_range
+from sandbox.planes.blob_heeded import CONDITIONS, SOURCE_CONDITIONS, check_query
 from sandbox.planes.blob_target import Operation, Target, http_date, invalid_header
 from sandbox.store.blobs import Blob
 from sandbox.store.bodies import IN_ROW, Body
@@ -22,6 +23,7 @@ _CONTENT = (
 )  # fmt: skip
 _META_NAME = re.compile(r"[A-Za-z_]\w*")
 _MOST_BLOCKS = 50_000
+_LIST_LIMIT = 8 * 1024 * 1024  # bytes of a list of that many
 _MOST_METADATA = 8 * 1024
 _MD5_RANGE = 4 * 1024 * 1024
 _FIXED = {
@@ -35,8 +37,9 @@ async def get(target: Target) -> Response:
     blob = target.blobs.need(*target.where)
     if asked(target.request.headers):
         check_read(target.request.headers, blob)
+    shown = blob.headers | blob_signing.shown(target.request.query)
     headers = {
-        **_FIXED, **blob.headers, "etag": blob.etag, "last-modified": http_date(blob.modified),
+        **_FIXED, **shown, "etag": blob.etag, "last-modified": http_date(blob.modified),
         "x-ms-creation-time": http_date(blob.created), "content-length": str(blob.size),
     }  # fmt: skip
     if target.request.method == "HEAD":
@@ -91,7 +94,7 @@ async def put_block(target: Target) -> Response:
 
 async def put_blocks(target: Target) -> Response:
     """A blob from its blocks."""
-    wanted = blob_xml.read_blocks(await target.request.body())
+    wanted = blob_xml.read_blocks(await target.request.body(_LIST_LIMIT))
     if len(wanted) > _MOST_BLOCKS:
         raise ArmError(400, "BlockListTooLong", f"The list has {len(wanted)} blocks, want up to {_MOST_BLOCKS}.")
     headers = _headers(target.request.headers)
@@ -188,6 +191,7 @@ def _source(target: Target, url: str, *, alone: bool) -> Blob:
     if not dot or rest != "blob.core.windows.net":
         raise invalid_header("x-ms-copy-source", url, "a blob of a storage account; nothing leaves the sandbox")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    check_query(query)
     account = target.gate.account(name)
     source = Target(target.gate, account, target.request, unquote(parts.path), query)
     read, where = OPERATIONS["GET", ""], f"'{source.container}/{source.blob}'"
@@ -198,7 +202,7 @@ def _source(target: Target, url: str, *, alone: bool) -> Blob:
         except ArmError as error:
             raise ArmError(error.status, "CannotVerifyCopySource", f"The source {where}: {error.message}") from error
     elif not target.gate.public(source, read):
-        if alone:
+        if alone or "sig" in target.request.query:  # a signature opens what it names, and that is the target
             raise ArmError(
                 401, "CannotVerifyCopySource",
                 f"The source {where} is not public: sign its address, or send x-ms-copy-source-authorization.",
@@ -209,15 +213,12 @@ def _source(target: Target, url: str, *, alone: bool) -> Blob:
 
 
 def _may_read(target: Target, source: Target, read: Operation) -> bool:
-    """An account key opens all of its account; anybody else needs the right to read."""
+    """An account key opens all of its account; whoever has signed in needs the right to read."""
     return not target.caller or target.gate.allowed(target.caller, read, source.scope)
 
 
 async def _body(target: Target) -> Body:
     """The request's content on disk, once it is what the client says it is."""
-    for name in ("x-ms-content-crc64", "x-ms-structured-body"):
-        if name in target.request.headers:
-            raise ArmError(400, "UnsupportedHeader", f"{name} is not in the sandbox; it checks Content-MD5.")
     length = int(target.request.headers.get("content-length") or 0)
     bodies = target.blobs.bodies
     body = await bodies.keep(await target.request.body() if 0 < length <= IN_ROW else target.request.stream(), length)
@@ -275,14 +276,26 @@ def _written(blob: Blob, status: int, headers: Mapping[str, str]) -> Response:
     return Response(status, headers={"etag": blob.etag, "last-modified": http_date(blob.modified), **headers})
 
 
+_KEPT = (*(f"x-ms-blob-{name}" for name in _CONTENT), blob_xml.META)
+_COPIED = ("x-ms-copy-source", "x-ms-copy-source-authorization")
 OPERATIONS = {
-    ("GET", ""): Operation(get, "containers/blobs/read", "r"),
-    ("PUT", ""): Operation(put, "containers/blobs/write", "cw"),
-    ("DELETE", ""): Operation(delete, "containers/blobs/delete", "d"),
-    ("GET", "metadata"): Operation(get_metadata, "containers/blobs/read", "r"),
-    ("PUT", "metadata"): Operation(set_metadata, "containers/blobs/write", "w"),
-    ("PUT", "properties"): Operation(set_properties, "containers/blobs/write", "w"),
-    ("PUT", "block"): Operation(put_block, "containers/blobs/write", "cw"),
-    ("PUT", "blocklist"): Operation(put_blocks, "containers/blobs/write", "cw"),
-    ("GET", "blocklist"): Operation(get_blocks, "containers/blobs/read", "r"),
-}
+    ("GET", ""): Operation(
+        get, "containers/blobs/read", "r", headers=(*CONDITIONS, "x-ms-range", "x-ms-range-get-content-md5")
+    ),
+    ("PUT", ""): Operation(
+        put, "containers/blobs/write", "cw",
+        headers=(*CONDITIONS, *_KEPT, *_COPIED, *SOURCE_CONDITIONS, "x-ms-requires-sync",
+                 "x-ms-copy-source-blob-properties"),
+    ),
+    ("DELETE", ""): Operation(delete, "containers/blobs/delete", "d", headers=(*CONDITIONS, "x-ms-delete-snapshots")),
+    ("GET", "metadata"): Operation(get_metadata, "containers/blobs/read", "r", headers=CONDITIONS),
+    ("PUT", "metadata"): Operation(set_metadata, "containers/blobs/write", "w", headers=(*CONDITIONS, blob_xml.META)),
+    ("PUT", "properties"): Operation(
+        set_properties, "containers/blobs/write", "w", headers=(*CONDITIONS, *_KEPT[:-1])
+    ),
+    ("PUT", "block"): Operation(
+        put_block, "containers/blobs/write", "cw", query=("blockid",), headers=(*_COPIED, "x-ms-source-range")
+    ),
+    ("PUT", "blocklist"): Operation(put_blocks, "containers/blobs/write", "cw", headers=(*CONDITIONS, *_KEPT)),
+    ("GET", "blocklist"): Operation(get_blocks, "containers/blobs/read", "r", query=("blocklisttype",)),
+}  # fmt: skip

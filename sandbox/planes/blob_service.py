@@ -24,6 +24,7 @@ async def list_containers(target: Target) -> Response:
     """Containers by name."""
     query = target.request.query
     limit = page_size(query)
+    blob_xml.check_include(query, "metadata")
     found = target.blobs.containers(target.account.name, query.get("prefix", ""))
     found = [each for each in found if each.name >= query.get("marker", "")]
     marker = found[limit].name if len(found) > limit else ""
@@ -69,7 +70,9 @@ def _moment(body: str, name: str) -> datetime:
 
 
 OPERATIONS = {
-    ("GET", "list"): Operation(list_containers, "containers/read", "l", data=False),
+    ("GET", "list"): Operation(
+        list_containers, "containers/read", "l", data=False, query=("prefix", "marker", "maxresults", "include")
+    ),
     ("GET", "properties"): Operation(properties, "read", "r", data=False),
     ("POST", "userdelegationkey"): Operation(user_delegation_key, "generateUserDelegationKey/action", "", data=False),
 }

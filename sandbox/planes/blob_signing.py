@@ -12,14 +12,22 @@ from sandbox.arm.errors import ArmError
 from sandbox.arm.keys import derive_text
 from sandbox.arm.resource import View
 from sandbox.gateway.http import Request
-from sandbox.planes.blob_target import Target
+from sandbox.planes.blob_target import Reached
 
 OLDEST = "2020-12-06"
-UNSUPPORTED = frozenset({"si", "skdutid", "sduoid", "srh", "srq", "sip"})
+LIST = "l"
+UNSUPPORTED = frozenset({"si", "skdutid", "sduoid", "srh", "srq", "sip", "ses"})
 _DELEGATED = "2025-07-05"  # from here on the tenant and object of a delegated user are signed
 _REQUEST = "2026-04-06"  # from here on headers and query parameters of the request may be signed
 _KEY = ("skoid", "sktid", "skt", "ske", "sks", "skv")
-_SHOWN = ("rscc", "rscd", "rsce", "rscl", "rsct")
+_SHOWN = {
+    "rscc": "cache-control", "rscd": "content-disposition", "rsce": "content-encoding", "rscl": "content-language",
+    "rsct": "content-type",
+}  # fmt: skip
+PARAMETERS = (
+    "sig", "sv", "ss", "srt", "sr", "sp", "st", "se", "spr", "sdd", "saoid", "suoid", "scid", *_KEY, *_SHOWN,
+    *UNSUPPORTED,
+)  # fmt: skip
 _STANDARD = (
     "content-encoding", "content-language", "content-length", "content-md5", "content-type", "date",
     "if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range",
@@ -57,7 +65,7 @@ def service(query: Mapping[str, str], account: str, container: str, blob: str = 
     return _lines(query, "sp", "st", "se", path, "si", "sip", "spr", "sv", "sr", "snapshot", "ses", *_SHOWN)
 
 
-def account(query: Mapping[str, str], target: Target) -> str:
+def account(query: Mapping[str, str], target: Reached) -> str:
     """What an account key signs for whole services."""
     return _lines(query, f"={target.account.name}", "sp", "ss", "srt", "st", "se", "sip", "spr", "sv", "ses") + "\n"
 
@@ -78,8 +86,18 @@ def shared_key(request: Request, name: str) -> str:
     ])  # fmt: skip
 
 
-def check_reach(query: Mapping[str, str], target: Target) -> None:
+def shown(query: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an answer that whoever signed wants instead of those of the blob."""
+    return {header: query[name] for name, header in _SHOWN.items() if query.get(name)}
+
+
+def check_reach(query: Mapping[str, str], target: Reached, letters: str) -> None:
     """Refuse where a signature does not reach.
+
+    Args:
+        query: the signature.
+        target: what is asked for.
+        letters: the permissions that open it. Of a container, only an account's signature opens more than its list.
 
     Raises:
         ArmError: 403, with the code of what does not fit.
@@ -96,6 +114,10 @@ def check_reach(query: Mapping[str, str], target: Target) -> None:
     elif target.level == "service" or (target.level == "container" and query.get("sr") != "c"):
         raise _out_of_reach(
             "AuthorizationResourceTypeMismatch", f"sr '{query.get('sr', '')}' does not reach a {target.level}"
+        )
+    elif target.level == "container" and letters != LIST:
+        raise _out_of_reach(
+            "AuthorizationPermissionMismatch", "only the signature of an account opens a container for more than a list"
         )
 
 

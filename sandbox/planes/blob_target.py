@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sandbox.arm.errors import ArmError
 from sandbox.gateway.http import Request, Response
@@ -14,6 +14,7 @@ from sandbox.types.storage.container import container_id
 if TYPE_CHECKING:
     from sandbox.planes.blob_access import Gate
 
+_LEVELS = ("", "service", "account", "container")
 LATEST = "2026-10-06"
 
 
@@ -34,6 +35,15 @@ class Account:
     public: bool
 
 
+class Reached(Protocol):
+    """What a signature may open: a container or a blob of an account, or the service itself."""
+
+    account: Account
+    level: str
+    container: str
+    blob: str
+
+
 class Target:
     """What a request is about.
 
@@ -44,6 +54,9 @@ class Target:
         container: '' for the service.
         blob: '' for anything else.
         caller: object id of who asks, once that is known; '' for an account key or nobody.
+
+    Raises:
+        ArmError: 400 for a restype that does not fit the path.
     """
 
     def __init__(self, gate: "Gate", account: Account, request: Request, path: str, query: Mapping[str, str]) -> None:
@@ -55,6 +68,12 @@ class Target:
         self.caller = ""
         first, _, rest = path[1:].partition("/")
         whole = query.get("restype", "")
+        if whole not in _LEVELS or (whole == "container" and rest):
+            raise ArmError(
+                400, "InvalidQueryParameterValue",
+                f"restype is '{whole}' on '{path}': want service or account on '/', container on '/NAME', none on a "
+                "blob.",
+            )  # fmt: skip
         if whole in ("service", "account") or not first:
             self.level, self.container, self.blob = "service", "", ""
         elif whole == "container":
@@ -83,12 +102,17 @@ class Operation:
         action: what a role must cover, below ``Microsoft.Storage/storageAccounts/blobServices/``.
         data: it is a data action.
         letters: any of these in the permissions of a shared access signature.
+        query: the parameters that it reads, beside those of every operation.
+        headers: the conditions and ``x-ms-`` headers that it reads, beside those of every operation; one that ends
+            with a hyphen stands for all that begin with it.
     """
 
     run: Callable[[Target], Awaitable[Response]]
     action: str
     letters: str
     data: bool = True
+    query: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=4096)

@@ -13,6 +13,7 @@ from sandbox.store.blobs import Blob, Container, Page
 HEAD = '<?xml version="1.0" encoding="utf-8"?>'
 META = "x-ms-meta-"
 _SHOWN = ("Content-Type", "Content-Encoding", "Content-Language", "Content-MD5", "Cache-Control", "Content-Disposition")
+_COPY = ("Id", "Source", "Status", "Progress", "Completion-Time")
 _BLOCK = re.compile(r"<(Committed|Uncommitted|Latest)>([^<]*)</\1>")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -37,9 +38,23 @@ def metadata(headers: Mapping[str, str]) -> str:
     return f"<Metadata>{found}</Metadata>"
 
 
+def check_include(query: Mapping[str, str], *known: str) -> None:
+    """Refuse what a listing is to show and cannot.
+
+    Raises:
+        ArmError: 400 InvalidQueryParameterValue.
+    """
+    for part in filter(None, query.get("include", "").split(",")):
+        if part not in known:
+            raise ArmError(
+                400, "InvalidQueryParameterValue",
+                f"include is '{query['include']}': {part} is not in the sandbox; accepted: {', '.join(known)}.",
+            )  # fmt: skip
+
+
 def blobs(endpoint: str, container: str, query: Mapping[str, str], page: Page, marker: str) -> str:
     """One page of a container's blobs."""
-    with_metadata = "metadata" in query.get("include", "").split(",")
+    include = query.get("include", "").split(",")
     asked = "".join(
         element(shown, query[name])
         for name, shown in (
@@ -48,7 +63,7 @@ def blobs(endpoint: str, container: str, query: Mapping[str, str], page: Page, m
         if query.get(name)
     )  # fmt: skip
     # One order for both: names and folded prefixes as they sort.
-    items = [(blob.name, _blob(blob, with_metadata)) for blob in page.blobs]
+    items = [(blob.name, _blob(blob, include)) for blob in page.blobs]
     items += [(prefix, f"<BlobPrefix>{_name(prefix)}</BlobPrefix>") for prefix in page.prefixes]
     body = "".join(text for _, text in sorted(items))
     return (
@@ -95,15 +110,18 @@ def read_blocks(body: bytes) -> list[tuple[str, str]]:
     return [(place, html.unescape(block)) for place, block in _BLOCK.findall(text)]
 
 
-def _blob(blob: Blob, with_metadata: bool) -> str:
+def _blob(blob: Blob, include: Iterable[str]) -> str:
     shown = "".join(element(name, blob.headers[name.lower()]) for name in _SHOWN if name.lower() in blob.headers)
+    if "copy" in include:
+        asked = ((name.replace("-", ""), blob.headers.get(f"x-ms-copy-{name.lower()}")) for name in _COPY)
+        shown += "".join(element(f"Copy{name}", value) for name, value in asked if value)
     return (
         f"<Blob>{_name(blob.name)}<Properties>{element('Creation-Time', http_date(blob.created))}"
         f"{element('Last-Modified', http_date(blob.modified))}{element('Etag', blob.etag)}"
         f"{element('Content-Length', blob.size)}{shown}<BlobType>BlockBlob</BlobType><AccessTier>Hot</AccessTier>"
         "<AccessTierInferred>true</AccessTierInferred><LeaseStatus>unlocked</LeaseStatus>"
         "<LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted></Properties>"
-        + (metadata(blob.headers) if with_metadata else "")
+        + (metadata(blob.headers) if "metadata" in include else "")
         + "</Blob>"
     )
 

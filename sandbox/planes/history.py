@@ -4,6 +4,7 @@ Azure ML's resource manager knows jobs that somebody submitted; clients read eve
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +14,8 @@ from sandbox.gateway.http import Request, Response, json_response
 from sandbox.planes.azureml import Service
 from sandbox.types.ml import content
 from sandbox.types.ml.job_state import OVER, children_of, status_of, workspace_of
-from sandbox.work import places
+from sandbox.work import paths, places
+from sandbox.work.tracking import TrackingError
 
 _LOG_SECONDS = 3600
 _CHANGEABLE = ("displayName", "description", "tags", "properties")
@@ -30,19 +32,19 @@ class History(Service):
         workspace, rest = self.workspace(request, path, f"experiments/runs/{'write' if write else 'read'}")
         if request.method == "POST" and rest == "/rundata":
             asked = await request.json() or {}
-            return json_response({"runMetadata": _run(self._job(workspace, str(asked.get("runId"))), self)})
+            return json_response({"runMetadata": await _run(self._job(workspace, str(asked.get("runId"))), self)})
         _, _, rest = rest.partition("/runs/")
         name, _, what = rest.partition("/")
         job = self._job(workspace, name)
         if write and not what:
-            return json_response(_run(await self._change(job, await request.json() or {}), self))
+            return json_response(await _run(await self._change(job, await request.json() or {}), self))
         if request.method == "GET":
             if what == "":
-                return json_response(_run(job, self))
+                return json_response(await _run(job, self))
             if what == "details":
                 return json_response(await self._details(job, request.host))
             if what == "children":
-                return json_response({"value": [_run(each, self) for each in children_of(job, self.azure)]})
+                return json_response({"value": [await _run(each, self) for each in children_of(job, self.azure)]})
             if what.startswith("serviceinstances"):
                 return json_response({"instances": {}})
         raise ArmError(404, "NotFound", f"{request.method} {request.path} is not served by run history.")
@@ -65,7 +67,7 @@ class History(Service):
         return self.azure.need(job.id.text)
 
     async def _details(self, job: Resource, host: str) -> dict[str, Any]:
-        return {**_run(job, self), "logFiles": await asyncio.to_thread(_logs, job, self, host)}
+        return {**await _run(job, self), "logFiles": await asyncio.to_thread(_logs, job, self, host)}
 
 
 class Discovery(Service):
@@ -90,11 +92,12 @@ class Artifacts(Service):
         before, _, name = path.partition("/artifacts/content/ExperimentRun/dcid.")
         job_name, _, log = name.partition("/")
         job = self.azure.need(f"{before.removeprefix('/v2.0')}/jobs/{job_name}")
-        live = self.azure.work.folder("jobs", job.id.key) / "artifacts" / log
-        if log in _live_logs(job, self) and live.is_file():
-            return Response(
-                200, await asyncio.to_thread(live.read_bytes), {"content-type": "text/plain; charset=utf-8"}
-            )
+        with suppress(FileNotFoundError):  # the job ends: its logs are blobs from then on
+            if log in _live_logs(job, self):
+                live = paths.inside(self.azure.work.folder("jobs", job.id.key), f"artifacts/{log}")
+                return Response(
+                    200, await asyncio.to_thread(live.read_bytes), {"content-type": "text/plain; charset=utf-8"}
+                )
         place = _artifacts(job, self).below(log)
         blob = self.azure.blobs.head(place.account, place.container, place.path)
         if blob is None:
@@ -120,7 +123,7 @@ class DataPlane(Service):
         return json_response({"values": found})
 
 
-def _run(job: Resource, service: Service) -> dict[str, Any]:
+async def _run(job: Resource, service: Service) -> dict[str, Any]:
     """A job as run history shows it."""
     record = job.get("run", {})
     workspace = workspace_of(job, service.azure)
@@ -134,16 +137,19 @@ def _run(job: Resource, service: Service) -> dict[str, Any]:
         "createdUtc": job.created, "startTimeUtc": record.get("started"), "endTimeUtc": record.get("ended"),
         "createdBy": {"userObjectId": job.author, "userName": job.author}, "target": compute or None,
         "compute": {"target": compute, "targetType": "AmlCompute"} if compute else None,
-        "tags": job.get("properties.tags", {}), "properties": _properties(job, workspace, service),
+        "tags": job.get("properties.tags", {}), "properties": await _properties(job, workspace, service),
         "runType": "azureml.PipelineRun" if job.get("properties.jobType") == "Pipeline" else "azureml.scriptrun",
         "error": {"error": {"code": "UserError", "message": error}, "time": record.get("ended")} if error else None,
         "inputs": {}, "outputs": _outputs(job, workspace),
     }  # fmt: skip
 
 
-def _properties(job: Resource, workspace: Resource, service: Service) -> dict[str, str]:
+async def _properties(job: Resource, workspace: Resource, service: Service) -> dict[str, str]:
     """The job's own, and what it logged to MLflow: ``metrics.NAME`` and ``params.NAME``."""
-    measured = service.azure.work.tracking.read(str(workspace["properties.workspaceId"]), job.name)
+    try:
+        measured = await service.azure.work.tracking.read(str(workspace["properties.workspaceId"]), job.name)
+    except TrackingError as error:
+        raise ArmError(503, "ServiceUnavailable", f"What job '{job.name}' logged cannot be read: {error}.") from error
     return {
         **job.get("properties.properties", {}),
         **{f"metrics.{name}": str(value) for name, value in measured.metrics.items()},
@@ -175,11 +181,7 @@ def _artifacts(job: Resource, service: Service) -> places.Place:
 def _live_logs(job: Resource, service: Service) -> list[str]:
     """Logs that are still in the job's folder."""
     folder = service.azure.work.folder("jobs", job.id.key) / "artifacts"
-    return [
-        path.relative_to(folder).as_posix()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and _is_log(path.relative_to(folder).as_posix())
-    ]
+    return [name for name in paths.files(folder)[0] if _is_log(name)]
 
 
 def _is_log(name: str) -> bool:

@@ -12,6 +12,7 @@ from sandbox.constants import TENANT_ID
 from sandbox.gateway.hosts import Plane
 from sandbox.gateway.http import Request, Response, json_response
 
+_FORM_LIMIT = 64 * 1024
 _HOST = "login.microsoftonline.com"
 
 
@@ -45,7 +46,7 @@ class Login(Plane):
         return Response(error.status, json.dumps(body).encode(), {"content-type": "application/json"})
 
     async def _token(self, request: Request) -> Response:
-        form = dict(parse_qsl((await request.body()).decode("latin-1")))
+        form = dict(parse_qsl((await request.body(_FORM_LIMIT)).decode("latin-1")))
         if form.get("grant_type") != "client_credentials":
             raise ArmError(
                 400, "unsupported_grant_type",

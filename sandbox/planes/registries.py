@@ -16,11 +16,11 @@ from sandbox.gateway.http import Request, Response, json_response
 from sandbox.planes.azureml import Service
 from sandbox.planes.resource_manager import ResourceManager
 from sandbox.types.ml import sharing, upload
-from sandbox.types.ml.asset import READ, UNIQUE_REGISTRY, WRITE
+from sandbox.types.ml.asset import READ, UNIQUE_REGISTRY, WRITE, Version
 from sandbox.types.ml.registry import storage_of
 
 _IMPORT = re.compile(r"(?i)(/subscriptions/.+/registries/[^/]+)/import")
-_REFERENCE = re.compile(r"(?i)(/subscriptions/.+/registries/[^/]+)/(tempdatarefs|datarefs)/[^/]+/versions/[^/]+")
+_REFERENCE = re.compile(r"(?i)(/subscriptions/.+/registries/[^/]+)/(tempdatarefs|datarefs)/([^/]+)/versions/([^/]+)")
 
 
 class Discovery(Service):
@@ -60,23 +60,40 @@ class FrontEnd(Service):
     async def _reference(self, request: Request, found: re.Match[str]) -> Response:
         """A link to write an asset's files with before it exists, or to read them with afterwards."""
         writing = found[2].lower() == "tempdatarefs"
-        access.require(self.azure.reader, self.caller(request), WRITE if writing else READ, found[1])
+        access.require(self.azure.reader, self.caller(request).object_id, WRITE if writing else READ, found[1])
         registry = self.azure.need(found[1])
         account = storage_of(registry, self.azure)
         if writing:
             return json_response(await upload.start(account, registry, self.azure))
-        asked = await request.json() or {}
-        container = str(asked.get("blobUri", "")).partition(".blob.core.windows.net/")[2].split("/")[0]
+        asked = str((await request.json() or {}).get("blobUri") or "")
+        container = self._container(registry, found[3], found[4], asked)
         return json_response({"blobReferenceForConsumption": upload.link(account, container, registry, self.azure)})
+
+    def _container(self, registry: Resource, name: str, version: str, asked: str) -> str:
+        """The container that an asset's files are in.
+
+        Raises:
+            ArmError: 404 for an asset that is not there, or whose files are not where the request says.
+        """
+        for kind in self.azure.registry:
+            if not isinstance(kind, Version) or not kind.path or "/registries/" not in kind.arm_type:
+                continue
+            segment = kind.arm_type.split("/")[-2]
+            me = self.azure.get(f"{registry.id.text}/{segment}/{name}/versions/{version}")
+            files = str(me.get(f"properties.{kind.path}", "")) if me else ""
+            if files and f"{asked or files}/".startswith(f"{files.rstrip('/')}/"):
+                return files.partition(".blob.core.windows.net/")[2].split("/")[0]
+        where = f" with files at '{asked}'" if asked else ""
+        raise ArmError(404, "UserError", f"Registry '{registry.name}' has no asset '{name}:{version}'{where}.")
 
     async def _import(self, request: Request, where: str) -> Response:
         """An asset of a workspace as one of the registry's own, for who may read there and write here."""
         caller = self.caller(request)
-        access.require(self.azure.reader, caller, WRITE, where)
+        access.require(self.azure.reader, caller.object_id, WRITE, where)
         registry = self.azure.need(where)
         wanted = sharing.read(await request.json() or {}, registry, self.azure)
         action = self.azure.registry.need(wanted.source).operation("read")
-        access.require(self.azure.reader, caller, action, wanted.source.text)
+        access.require(self.azure.reader, caller.object_id, action, wanted.source.text)
         body = await sharing.bring(wanted, registry, self.azure)
         await Verbs(self.azure, self.operations).put(wanted.target, body, caller.object_id)
         return Response(200)

@@ -8,7 +8,7 @@ from sandbox.arm import access, ids
 from sandbox.arm.access import Caller
 from sandbox.arm.errors import ArmError
 from sandbox.arm.ids import ResourceId
-from sandbox.arm.resource import Resource
+from sandbox.arm.resource import Resource, show
 from sandbox.arm.verbs import Verbs, check_name
 from sandbox.gateway.hosts import Plane
 from sandbox.gateway.http import Request, Response, json_response
@@ -40,7 +40,7 @@ class ResourceManager(Plane):
             )
         parts = path.strip("/").split("/")
         if found := re.fullmatch(r".*/(operationsStatus|operationResults)/([^/]+)", path):
-            return await self._operation(found[1], found[2])
+            return await self._operation(caller, found[1], found[2])
         if request.method == "POST":
             return await self._post(request, caller, parts)
         if _is_collection(parts):
@@ -56,7 +56,7 @@ class ResourceManager(Plane):
             me = await verbs.get(where)
             if request.method == "HEAD":
                 return Response(204, headers={"etag": me.etag})
-            return json_response(verbs.show(me, self.azure), headers={"etag": me.etag})
+            return json_response(show(me, self.azure), headers={"etag": me.etag})
         if request.method in ("PUT", "PATCH"):
             self._require(caller, where, "write")
             me, new, operation = await verbs.put(
@@ -65,7 +65,7 @@ class ResourceManager(Plane):
             )  # fmt: skip
             headers = {"etag": me.etag, **self._async_headers(request, me.id, operation)}
             status = self.azure.registry.need(me.id).created if new else 200
-            return json_response(verbs.show(me, self.azure), status, headers)
+            return json_response(show(me, self.azure), status, headers)
         if request.method == "DELETE":
             self._require(caller, where, "delete")
             existed, operation = await verbs.delete(where, caller.object_id, _conditions(request), request.query)
@@ -78,7 +78,9 @@ class ResourceManager(Plane):
 
     async def _post(self, request: Request, caller: Caller, parts: list[str]) -> Response:
         if len(parts) == 5 and parts[2].lower() == "providers" and parts[4].lower() == "checknameavailability":
-            access.require(self.azure.reader, caller, f"{parts[3]}/{parts[4]}/read", f"/{parts[0]}/{parts[1]}")
+            access.require(
+                self.azure.reader, caller.object_id, f"{parts[3]}/{parts[4]}/read", f"/{parts[0]}/{parts[1]}"
+            )
             return json_response(check_name(parts[3], await request.json() or {}, self.azure))
         where, name = ids.parse("/" + "/".join(parts[:-1])), parts[-1]
         self._require(caller, where, f"{name}/action")
@@ -93,17 +95,19 @@ class ResourceManager(Plane):
         scope, arm_type = _collection(parts)
         if arm_type == "":
             self.azure.need(scope)
-            access.require(self.azure.reader, caller, "Microsoft.Resources/subscriptions/resources/read", scope)
+            access.require(
+                self.azure.reader, caller.object_id, "Microsoft.Resources/subscriptions/resources/read", scope
+            )
             found = [each for each in reversed(self.azure.under(scope)) if _top_level(each)]
             found = _filtered(found, request.query.get("$filter", ""))
         else:
             kind = self.azure.registry.need_type(arm_type)
-            access.require(self.azure.reader, caller, kind.operation("read"), scope or "/")
+            access.require(self.azure.reader, caller.object_id, kind.operation("read"), scope or "/")
             found = kind.listed(scope, request.query, self.azure)
-        verbs = Verbs(self.azure, self.operations)
-        return json_response(_page(request, [verbs.show(each, self.azure) for each in found]))
+        return json_response(_page(request, [show(each, self.azure) for each in found]))
 
-    async def _operation(self, what: str, operation: str) -> Response:
+    async def _operation(self, caller: Caller, what: str, operation: str) -> Response:
+        self.operations.need_shown(operation, caller.object_id)
         answer = await self.operations.poll(operation)
         if what == "operationsStatus":
             headers = {"x-ms-retry-after-ms": _POLL_MILLISECONDS} if answer["status"] == "InProgress" else {}
@@ -124,7 +128,9 @@ class ResourceManager(Plane):
 
     def _require(self, caller: Caller, where: ResourceId, verb: str) -> None:
         kind = self.azure.registry.get(where.type)
-        access.require(self.azure.reader, caller, kind.operation(verb) if kind else f"{where.type}/{verb}", where.text)
+        access.require(
+            self.azure.reader, caller.object_id, kind.operation(verb) if kind else f"{where.type}/{verb}", where.text
+        )
 
     def _async_headers(
         self, request: Request, where: ResourceId, operation: str, *, result: bool = False

@@ -5,7 +5,6 @@ how-to-troubleshoot-online-endpoints): 401, 404, 408, 413, 424 for whatever a mo
 """
 
 import asyncio
-import hmac
 import logging
 import random
 import time
@@ -14,6 +13,7 @@ from urllib.parse import urlencode
 from sandbox import clock
 from sandbox.arm import access
 from sandbox.arm.errors import ArmError
+from sandbox.arm.keys import same
 from sandbox.arm.resource import Resource
 from sandbox.gateway.hosts import Plane
 from sandbox.gateway.http import Request, Response, json_response
@@ -58,7 +58,7 @@ class Scoring(Plane):
         if request.method not in _PATHS.get(request.path, ()):
             raise ArmError(404, "NotFound", f"{request.method} {request.path} is not served; want POST /score.")
         deployment = self._pick(endpoint, request.headers.get(_DEPLOYMENT, ""))
-        body = await _body(request)
+        body = await request.body(_LIMIT)
         headers = [(name, value) for name, value in request.headers.items() if name not in _KEPT]
         self._mirror(endpoint, request, headers, body)
         reply = await self._ask(endpoint, deployment, request, headers, body)
@@ -80,18 +80,18 @@ class Scoring(Plane):
         mode, given = endpoint["properties.authMode"], request.headers.get("authorization", "")
         if mode == "AADToken":
             caller = self.tokens.read(given, _AUDIENCES)
-            access.require(self.azure.reader, caller, SCORE, endpoint.id.text)
+            access.require(self.azure.reader, caller.object_id, SCORE, endpoint.id.text)
             return
         scheme, _, credential = given.partition(" ")
         if scheme.lower() == "bearer" and credential:
             if mode == "Key":
-                known = [key for key in keys_of(endpoint, self.azure).values() if hmac.compare_digest(key, credential)]
+                known = [key for key in keys_of(endpoint, self.azure).values() if same(credential, key)]
                 if known:
                     return
             else:
                 ends = credential.partition(".")[0]
-                if ends.isdigit() and int(ends) > time.time() and hmac.compare_digest(
-                    token_of(endpoint, int(ends), self.azure), credential
+                if ends.isdecimal() and int(ends) > time.time() and same(
+                    credential, token_of(endpoint, int(ends), self.azure)
                 ):  # fmt: skip
                     return
         raise ArmError(401, "Unauthorized", f"Endpoint '{endpoint.name}' wants a valid {mode} as a bearer token.")
@@ -156,21 +156,3 @@ class Scoring(Plane):
             await self._ask(endpoint, deployment, request, headers, body)
         except ArmError as error:
             log.info("a mirrored request to '%s' failed: %s", deployment, error.message)
-
-
-async def _body(request: Request) -> bytes:
-    """The whole body, if it is not too large.
-
-    Raises:
-        ArmError: 413.
-    """
-    too_large = ArmError(413, "PayloadTooLarge", f"The request is larger than {_LIMIT} bytes.")
-    if int(request.headers.get("content-length", 0)) > _LIMIT:
-        raise too_large
-    pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > _LIMIT:
-            raise too_large
-        pieces.append(piece)
-    return b"".join(pieces)

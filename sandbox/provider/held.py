@@ -74,11 +74,22 @@ class Held:
     properties: Mapping[str, Json]
 
     @property
+    def protected(self) -> bool:
+        """Nobody can purge it."""
+        keeping = _keeping(self)
+        return bool(keeping and keeping.protection and self.properties.get(keeping.protection))
+
+    @property
     def group(self) -> str:
         """The resource group it was in."""
         return self.path.split("/")[4]
 
 
+# What is left where a name cannot be freed.
+WAY_OUT = (
+    "another name_salt, under mlops:platform in the stack file, gives the whole stack other names; make purge removes "
+    "the sandbox with every stack in it"
+)
 Find = Callable[[str, str], list[Held]]
 
 
@@ -173,15 +184,15 @@ def _days(keeping: Keeping, properties: Mapping[str, Json]) -> int:
 def _told(keeping: Keeping, held: Held) -> str:
     until = datetime.fromisoformat(held.deleted) + timedelta(days=_days(keeping, held.properties))
     known = {"name": held.name, "group": held.group}
-    protected = keeping.protection and held.properties.get(keeping.protection)
     purge = (
-        "it has purge protection and cannot be purged"
-        if protected
+        f"it has purge protection and cannot be purged: {WAY_OUT}"
+        if held.protected
         else (
-            f"for a new one: {keeping.purge} (in the sandbox, all of them: .venv/bin/python -m sandbox purge --deleted)"
+            f"for a new one: {keeping.purge} (in the sandbox, all of them: .venv/bin/python -m sandbox purge "
+            "--deleted); or choose another name"
         )
     )
     return (
         f"the name '{held.name}' is taken until {until:%Y-%m-%d} by a {keeping.what} that was deleted on "
-        f"{held.deleted[:10]}. To have that one back: {keeping.recover}; {purge}; or choose another name"
+        f"{held.deleted[:10]}. To have that one back: {keeping.recover}; {purge}"
     ).format(**known)

@@ -5,12 +5,13 @@ here. The rows of ``containers`` follow the ARM resources of the same name.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterable, Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from sandbox.store import block_lists
 from sandbox.store.blob_rows import (
     COLUMNS,
     Blob,
@@ -27,12 +28,13 @@ from sandbox.store.blob_rows import (
     to_blob,
     to_container,
 )
-from sandbox.store.bodies import Bodies, Body, Part
-from sandbox.store.db import DiskFullError, Store, Tx
+from sandbox.store.bodies import Bodies, Body
+from sandbox.store.db import DiskFullError, Reader, Store, Tx
 
 __all__ = ["Blob", "BlobError", "Blobs", "Container", "Content", "Page"]
 
 Content = bytes | Path | AsyncIterable[bytes]
+log = logging.getLogger("sandbox.blobs")
 _SWEEP_SECONDS = 2.0
 
 
@@ -139,23 +141,23 @@ class Blobs:
         end = behind(prefix)
         while True:
             room = limit - len(blobs) - len(prefixes)
-            rows = self._store.all(
+            with self._store.each(
                 f"SELECT {COLUMNS} FROM blobs WHERE account = ? AND container = ? AND name >= ? AND name < ? "  # noqa: S608 - a constant
                 "ORDER BY name LIMIT ?",
                 (account, container, here, end, room + 1),
-            )
-            for row in rows:
-                if len(blobs) + len(prefixes) == limit:
-                    return Page(blobs, prefixes, row["name"])
-                cut = row["name"].find(delimiter, len(prefix)) if delimiter else -1
-                if cut >= 0:
-                    folded = row["name"][: cut + len(delimiter)]
-                    prefixes.append(folded)
-                    here = behind(folded)
-                    break
-                blobs.append(to_blob(row))
-            else:
-                return Page(blobs, prefixes, "")
+            ) as rows:
+                for row in rows:
+                    if len(blobs) + len(prefixes) == limit:
+                        return Page(blobs, prefixes, row["name"])
+                    cut = row["name"].find(delimiter, len(prefix)) if delimiter else -1
+                    if cut >= 0:
+                        folded = row["name"][: cut + len(delimiter)]
+                        prefixes.append(folded)
+                        here = behind(folded)
+                        break
+                    blobs.append(to_blob(row))
+                else:
+                    return Page(blobs, prefixes, "")
 
     def walk(self, account: str, container: str, prefix: str = "") -> Iterator[Blob]:
         """Every blob below a prefix, by name."""
@@ -290,9 +292,10 @@ class Blobs:
         """
         self._joining += 1
         try:
-            parts = self._parts(account, container, name, blocks)
-            body = await self.bodies.join(parts)
-            ids = tuple((block, part.size) for (_, block), part in zip(blocks, parts, strict=True))
+            body, sizes = await asyncio.to_thread(
+                block_lists.join, self._store, self.bodies, (account, container, name), blocks
+            )
+            ids = tuple((block, size) for (_, block), size in zip(blocks, sizes, strict=True))
 
             def write(tx: Tx) -> Blob:
                 blob = replace(tx, account, container, name, body, headers, ids, check)
@@ -311,54 +314,42 @@ class Blobs:
         try:
             return await self._store.write(write)
         except Exception:
-            if body.file and not self._held(body.file):
+            if body.file and not self._held(self._store, body.file, "blobs", "blocks", "trash"):
                 self.bodies.discard(body)
             raise
 
-    def _parts(self, account: str, container: str, name: str, blocks: list[tuple[str, str]]) -> list[Part]:
-        """Where the content of each listed block is."""
-        rows = self._store.all(
-            "SELECT id, size, file, body FROM blocks WHERE account = ? AND container = ? AND name = ?",
-            (account, container, name),
-        )
-        staged = {row["id"]: Part(row["size"], row["body"], row["file"]) for row in rows}
-        committed: dict[str, Part] = {}
-        if blob := self.head(account, container, name):
-            start = 0
-            for block, size in blob.blocks:
-                committed[block] = Part(size, blob.body, blob.file, start)
-                start += size
-        places = {"Uncommitted": [staged], "Committed": [committed], "Latest": [staged, committed]}
-        parts = []
-        for place, block in blocks:
-            part = next((found[block] for found in places[place] if block in found), None)
-            if part is None:
-                raise BlobError("InvalidBlockList", f"Block '{block}' of '{name}' is not there as {place}.")
-            parts.append(part)
-        return parts
-
     async def _sweep(self) -> None:
-        """Remove files that no row names any more. A commit under way may still read them."""
+        """Remove files that no row names any more."""
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            files = [row["file"] for row in self._store.all("SELECT file FROM trash LIMIT 1000")]
-            if files and not self._joining:
-                with suppress(DiskFullError):  # the files are gone, which is the repair; their rows go next time
+            try:
+                files = [row["file"] for row in self._store.all("SELECT file FROM trash LIMIT 1000")]
+                if files:
                     await self._empty(files)
+            except DiskFullError:
+                continue  # the files are gone, which is the repair; their rows go next time
+            except Exception:
+                log.exception("files that no blob names any more could not be removed; tried again later")
 
     async def _empty(self, files: list[str]) -> None:
+        removed = set()
         for file in files:
-            if not self._held(file):
+            if self._joining:  # it may still read them
+                break
+            if not self._held(self._store, file):
                 await asyncio.to_thread(self.bodies.remove, file)
+                removed.add(file)
 
         def write(tx: Tx) -> None:
             for file in files:
-                tx.run("DELETE FROM trash WHERE file = ?", (file,))
+                if file in removed or self._held(tx, file):  # else its last row went meanwhile: next time
+                    tx.run("DELETE FROM trash WHERE file = ?", (file,))
 
         await self._store.write(write)
 
-    def _held(self, file: str) -> bool:
+    @staticmethod
+    def _held(reader: Reader, file: str, *tables: str) -> bool:
         return any(
-            self._store.one(f"SELECT 1 FROM {table} WHERE file = ?", (file,))  # noqa: S608 - two constants
-            for table in ("blobs", "blocks")
+            reader.one(f"SELECT 1 FROM {table} WHERE file = ?", (file,))  # noqa: S608 - constants
+            for table in tables or ("blobs", "blocks")
         )

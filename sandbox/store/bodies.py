@@ -39,23 +39,6 @@ class Body:
     file: str | None
 
 
-@dataclass(frozen=True)
-class Part:
-    """A stretch of a content that is kept.
-
-    Attributes:
-        size: in bytes.
-        body: the content that it is in, when that is small.
-        file: else its file.
-        start: where in the content it begins; None when it is all of it.
-    """
-
-    size: int
-    body: bytes | None
-    file: str | None
-    start: int | None = None
-
-
 class Bodies:
     """The folder of large contents."""
 
@@ -90,22 +73,16 @@ class Bodies:
             raise AssertionError("a content that ended below the limit is small")
         return found
 
-    async def join(self, parts: list[Part]) -> Body:
-        """One content from several, in order. A single whole file is shared, not copied.
+    def join(self, size: int, content: Iterator[bytes]) -> Body:
+        """Bring a content of `size` bytes to disk, unless it is small; reads and writes while the caller waits.
 
         Raises:
             DiskFullError: with the folder and the bytes that it wanted.
         """
-        size = sum(part.size for part in parts)
-        if size > IN_ROW and len(parts) == 1 and parts[0].start is None:
-            return Body(size, "", None, parts[0].file)
-        # Opened here and now: the blocks may be replaced while their content is copied.
-        opened = [self.read(part.body, part.file, part.start or 0, part.size) for part in parts]
-        content = (piece for pieces in opened for piece in pieces)
         if size <= IN_ROW:
             return Body(size, "", b"".join(content), None)
         name = clock.new_hex(32)
-        await asyncio.to_thread(self._write, name, content, size)
+        self._write(name, content, size)
         return Body(size, "", None, name)
 
     def read(self, body: bytes | None, file: str | None, start: int, length: int) -> Iterator[bytes]:
@@ -199,7 +176,7 @@ def _read(file: FileIO, start: int, length: int) -> Iterator[bytes]:
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    file = path.open("rb", buffering=0)
+    file = FileIO(os.open(path, os.O_RDONLY | os.O_NOFOLLOW))
     for piece in _read(file, 0, os.fstat(file.fileno()).st_size):
         yield piece
         await asyncio.sleep(0)  # a large file leaves room for other requests

@@ -7,8 +7,9 @@ once for all writes that arrived while the one before was being paid (group comm
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -55,6 +56,12 @@ class Reader:
         """Every row."""
         return self._connection.execute(sql, params).fetchall()
 
+    @contextmanager
+    def each(self, sql: str, params: Params = ()) -> Iterator[Iterator[sqlite3.Row]]:
+        """Rows one by one, for who may stop before the last of them."""
+        with closing(self._connection.execute(sql, params)) as rows:
+            yield rows
+
 
 class Tx(Reader):
     """A transaction in progress: it reads its own writes.
@@ -91,7 +98,7 @@ class Store(Reader):
 
     def __init__(self, path: Path) -> None:
         prepare(path)
-        seal.lift(path)
+        self._unsealed = seal.lift(path)
         self._reading = _connect(path)
         self._writing = _connect(path)
         super().__init__(self._reading)
@@ -114,6 +121,16 @@ class Store(Reader):
             self._flusher = loop.create_task(self._flush())
         return cast(T, await asyncio.shield(future))
 
+    @contextmanager
+    def moment(self) -> Iterator[Reader]:
+        """The state as it is now, whatever is written meanwhile; for long reads in a thread of their own."""
+        connection = _connect(self.path)
+        try:
+            connection.execute("BEGIN")
+            yield Reader(connection)
+        finally:
+            connection.close()
+
     async def close(self) -> None:
         """Wait for writes under way, then let go of the file."""
         if self._flusher:
@@ -121,6 +138,7 @@ class Store(Reader):
         self._thread.shutdown()
         self._reading.close()
         self._writing.close()
+        self._unsealed.close()
         seal.put(self.path)
 
     async def _flush(self) -> None:

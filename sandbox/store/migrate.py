@@ -1,16 +1,50 @@
 """Make the file, bring an older one up to date, refuse a damaged or a newer one."""
 
+import os
 import sqlite3
 from pathlib import Path
 
 from sandbox.store import seal
 
 VERSION = 1
+BUSY_SECONDS = 30.0  # how long to wait while another process writes
+_OUTSIDE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _SCHEMA = Path(__file__).with_name("schema.sql")
 
 
 class StateError(Exception):
     """The state file cannot be used as it is. The message names the file, what is wrong and the repair."""
+
+
+def explain(path: Path, error: sqlite3.Error) -> StateError:
+    """What an error of SQLite means for a state file: only some errors say that it is damaged."""
+    kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says where it happened
+    again = "What is in it is kept; run the same command again"
+    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StateError(
+            f"{path}: another process has kept it locked for {BUSY_SECONDS:.0f} s ({error}). {again} once that is done "
+            f"(it is one of: fuser {path})"
+        )
+    if kind == sqlite3.SQLITE_FULL:
+        free = os.statvfs(path.parent)
+        return StateError(
+            f"{path}: no room to write it ({error}; {free.f_bavail * free.f_frsize} bytes are free in {path.parent}). "
+            f"{again} once there is"
+        )
+    if kind in _OUTSIDE:
+        return StateError(
+            f"{path}: cannot be opened or written ({error}); is the disk full or the folder read-only? {again} "
+            "once that is repaired"
+        )
+    return damaged(path, str(error))
+
+
+def damaged(path: Path, what: str) -> StateError:
+    """A file that is not what was written, and the ways out."""
+    return StateError(
+        f"{path}: damaged ({what}). Restore the last good copy with: "
+        ".venv/bin/python -m sandbox restore, or start afresh with: make purge"
+    )
 
 
 def copy_path(path: Path) -> Path:
@@ -19,50 +53,48 @@ def copy_path(path: Path) -> Path:
 
 
 def prepare(path: Path) -> None:
-    """Leave `path` as a sound state file of this version.
+    """Leave `path` as a sound state file of this version; all of it is looked at unless another process has it open.
 
     Raises:
         StateError: it is damaged, or written by a newer version.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size == 0 and copy_path(path).exists():
-        raise StateError(_damaged(path, "it is empty"))
+        raise damaged(path, "it is empty")
     if seal.broken(path):
-        raise StateError(_damaged(path, "it is not what was written"))
+        raise damaged(path, "it is not what was written")
     try:
-        connection = sqlite3.connect(path, isolation_level=None)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
         try:
             _prepare(connection, path)
         finally:
             connection.close()
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # damage can reach the text of SQLite's own message
-        if isinstance(error, sqlite3.OperationalError):
-            raise StateError(
-                f"{path}: cannot be opened ({error}); is the disk full or the folder read-only?"
-            ) from error
-        raise StateError(_damaged(path, str(error))) from error
+    except sqlite3.Error as error:
+        raise explain(path, error) from error
+    except UnicodeDecodeError as error:  # damage can reach the text of SQLite's own message
+        raise damaged(path, str(error)) from error
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA busy_timeout=30000")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         raise StateError(
             f"{path}: written by a newer sandbox (version {version}, this one reads up to {VERSION}); "
             "update this checkout, or start afresh with: make purge"
         )
-    verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise StateError(_damaged(path, verdict))
+    if not seal.held(path):
+        verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise damaged(path, verdict)
     if version == 0:
-        seal.lift(path)
-        connection.execute("BEGIN IMMEDIATE")
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in _statements(_SCHEMA.read_text(encoding="utf-8")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={VERSION}")
-        connection.execute("COMMIT")
+        with seal.lift(path):
+            connection.execute("BEGIN IMMEDIATE")
+            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                for statement in _statements(_SCHEMA.read_text(encoding="utf-8")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={VERSION}")
+            connection.execute("COMMIT")
     path.chmod(0o600)
 
 
@@ -75,10 +107,3 @@ def _statements(script: str) -> list[str]:
             statements.append(part)
             part = ""
     return statements
-
-
-def _damaged(path: Path, what: str) -> str:
-    return (
-        f"{path}: damaged ({what}). Restore the last good copy with: "
-        ".venv/bin/python -m sandbox restore, or start afresh with: make purge"
-    )

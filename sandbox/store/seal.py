@@ -1,40 +1,83 @@
 """A digest beside a state file at rest, so that any change of its bytes is noticed when it is opened again.
 
 SQLite checks the shape of its pages and the engine its own rows; neither sees a flipped bit in what Azure's resources
-hold. The digest is there only while nobody has the file open for writing.
+hold. The digest is there only while nobody has the file open for writing: who opens it holds a lock, which the kernel
+lets go of however that process ends, and the file is sealed or judged by its seal only while nobody holds one.
 """
 
+import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedRandom
 from pathlib import Path
 
 
 def put(path: Path) -> None:
     """Seal a file that nobody writes any more. One that is still in use elsewhere stays as it is."""
-    if _in_use(path):
-        return
-    part = _digest_path(path).with_suffix(".part")
-    part.write_text(_digest(path), encoding="ascii")
-    part.replace(_digest_path(path))
+    with _alone(path) as alone:
+        if not alone or _in_use(path):
+            return
+        part = path.with_name(f"{path.name}.sum.part")  # `.part` alone is the copy of the state that a run takes
+        part.write_text(_digest(path), encoding="ascii")
+        part.replace(_digest_path(path))
 
 
-def lift(path: Path) -> None:
-    """Take the seal away, durably: what is written from now on must never be held against it."""
+def lift(path: Path) -> BufferedRandom:
+    """Take the seal away, durably: what is written from now on must never be held against it.
+
+    Returns:
+        what keeps the seal away, until it is closed.
+    """
+    lock = _lock(path)
     try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
         _digest_path(path).unlink()
     except FileNotFoundError:
-        return
+        return lock
+    except BaseException:
+        lock.close()
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+    return lock
 
 
 def broken(path: Path) -> bool:
     """Whether a sealed file is not what was sealed."""
-    seal = _digest_path(path)
-    return seal.exists() and not _in_use(path) and seal.read_text(encoding="utf-8", errors="replace") != _digest(path)
+    if not _digest_path(path).exists():
+        return False
+    with _alone(path) as alone:
+        seal = _digest_path(path)
+        if not alone or not seal.exists() or _in_use(path):
+            return False
+        return seal.read_text(encoding="utf-8", errors="replace") != _digest(path)
+
+
+def held(path: Path) -> bool:
+    """Whether somebody has the file open for writing, who looked at all of it before."""
+    with _alone(path) as alone:
+        return not alone
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Whether nobody has the file open for writing; who wants to waits until this ends."""
+    with _lock(path) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _lock(path: Path) -> BufferedRandom:
+    return path.with_name(f"{path.name}.lock").open("a+b")
 
 
 def _digest_path(path: Path) -> Path:

@@ -1,40 +1,94 @@
-"""The last good copy of the state: taken after each successful `up`, put back by one command."""
+"""The last good copy of the state: taken after each successful `up`, put back by one command.
+
+Contents beside the state file never change once they are written, so the copy holds them by hard links: they take no
+room while the state names them too, and what the gateway removes later stays here.
+"""
 
 import os
 import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.home import Home
 from sandbox.store import seal
 from sandbox.store.migrate import StateError, copy_path, prepare
 
+_TICK = 20_000_000  # ns: a file's time may be as much behind the clock
 
-def take(database: Path) -> None:
-    """Keep a copy of a sound state file; the older copy stays until the new one is on disk."""
-    part = database.with_name(database.name + ".part")
-    part.unlink(missing_ok=True)
-    source = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-    target = sqlite3.connect(part)
+
+@dataclass(frozen=True)
+class _Content:
+    """A content beside the state file: its file, its bytes, and one blob that is made of it."""
+
+    file: str
+    size: int
+    blob: str
+
+
+def take(home: Home) -> None:
+    """Keep a copy of a sound state file, unless nothing was written since the last; that one stays until it is on disk.
+
+    Raises:
+        StateError: it cannot be copied whole; the message says why.
+    """
+    part = home.database.with_name(home.database.name + ".part")
     try:
-        source.backup(target)
-    finally:
-        target.close()
-        source.close()
-    part.chmod(0o600)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    good = copy_path(database)
-    seal.lift(good)
-    part.replace(good)
-    _sync_folder(database.parent)
+        if not _kept_since(home):
+            _take(home, part)
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)  # it may be what filled the disk
+        raise StateError(f"{part}: cannot be written ({error}); the copy of before is kept") from error
+
+
+def _kept_since(home: Home) -> bool:
+    """Whether the last good copy was begun after the last write."""
+    good = copy_path(home.database)
+    if not good.exists() or not home.kept_blobs.exists():
+        return False
+    found = [
+        path.stat() for path in (home.database, home.database.with_name(f"{home.database.name}-wal")) if path.exists()
+    ]
+    return max(each.st_mtime_ns for each in found if each.st_size) < good.stat().st_mtime_ns - _TICK
+
+
+def _take(home: Home, part: Path) -> None:
+    begun = time.time_ns()
+    lost: list[_Content] = []
+    while True:
+        _copy(home.database, part)
+        contents = _contents(part)
+        before, lost = lost, _link(contents, home.blobs, home.kept_blobs)
+        if not lost:
+            break
+        # What a running gateway removed meanwhile, the next copy does not name; what it names again is lost.
+        if again := [each for each in lost if each in before]:
+            part.unlink()
+            raise StateError(
+                f"{home.blobs / again[0].file}: lost, and with it {_named(again)}; the copy of before is kept"
+            )
+    os.utime(part, ns=(begun, begun))
+    good = copy_path(home.database)
+    with seal.lift(good):
+        part.replace(good)
+        _sync_folder(home.root)
     seal.put(good)
+    kept = {each.file for each in contents}
+    for path in home.kept_blobs.iterdir():
+        if path.name not in kept:
+            path.unlink()
 
 
-def restore(database: Path) -> str:
+def restore(home: Home) -> str:
     """Put the last good copy in place of the state file, which is kept beside it; returns what was done.
 
     Raises:
-        StateError: there is no good copy.
+        StateError: there is no good copy, or it is not whole any more.
     """
+    database = home.database
     good = copy_path(database)
     if not good.exists():
         raise StateError(f"{good}: there is no good copy yet; start afresh with: make purge, then make up")
@@ -42,6 +96,12 @@ def restore(database: Path) -> str:
         prepare(good)
     except StateError as error:
         raise StateError(f"{good}: damaged as well; start afresh with: make purge, then make up") from error
+    contents = _contents(good)
+    if lost := _link(contents, home.kept_blobs, home.blobs):
+        raise StateError(
+            f"{good}: the contents of {_named(lost)} are lost, so nothing was changed; "
+            "start afresh with: make purge, then make up"
+        )
     aside = database.with_name(database.name + ".damaged")
     for suffix in ("-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
@@ -53,11 +113,65 @@ def restore(database: Path) -> str:
     part.chmod(0o600)
     with part.open("rb") as file:
         os.fsync(file.fileno())
-    seal.lift(database)
-    part.replace(database)
-    _sync_folder(database.parent)
+    with seal.lift(database):
+        part.replace(database)
+        _sync_folder(database.parent)
     seal.put(database)
     return f"{database}: the last good copy is back; the damaged file is kept as {aside.name}"
+
+
+def _copy(database: Path, part: Path) -> None:
+    """Copy the rows as they are at one moment."""
+    part.unlink(missing_ok=True)
+    with (
+        closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(part)) as target,
+    ):
+        source.backup(target)
+    part.chmod(0o600)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _contents(database: Path) -> list[_Content]:
+    """What the rows of a state file at rest name."""
+    with closing(sqlite3.connect(f"{database.as_uri()}?immutable=1", uri=True)) as rows:
+        found = rows.execute(
+            "SELECT file, max(size), min(container || '/' || name) FROM (SELECT file, size, container, name FROM blobs "
+            "UNION ALL SELECT file, size, container, name FROM blocks) WHERE file IS NOT NULL GROUP BY file"
+        )
+        return [_Content(*row) for row in found]
+
+
+def _link(contents: Iterable[_Content], source: Path, target: Path) -> list[_Content]:
+    """Bring every content to `target`, durably; returns those that neither folder has whole."""
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lost = []
+    for each in contents:
+        if _whole(target / each.file, each.size):
+            continue
+        if not _whole(source / each.file, each.size):
+            lost.append(each)
+            continue
+        (target / each.file).unlink(missing_ok=True)
+        try:
+            os.link(source / each.file, target / each.file)
+        except FileNotFoundError:
+            lost.append(each)
+    _sync_folder(target)
+    return lost
+
+
+def _whole(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _named(contents: list[_Content]) -> str:
+    more = f" and of {len(contents) - 1} more" if len(contents) > 1 else ""
+    return f"{contents[0].blob}{more}"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,8 +4,10 @@ The inference server closes each connection after its answer, so there is nothin
 """
 
 import asyncio
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httptools
 
@@ -98,13 +100,19 @@ class _Exchange(asyncio.Protocol):
 
 
 async def request(
-    port: int, method: str, path: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"", timeout: float = 5.0
+    socket: Path,
+    method: str,
+    path: str,
+    headers: Iterable[tuple[str, str]] = (),
+    body: bytes = b"",
+    timeout: float = 5.0,
 ) -> Reply:
-    """Ask the server on a port of this machine.
+    """Ask the server that listens on a socket.
 
     Raises:
         TimeoutError: no whole answer in time.
-        ConnectionRefusedError: nobody listens.
+        FileNotFoundError: nobody has listened yet.
+        ConnectionRefusedError: nobody listens any more.
         BrokenReplyError: the server went away in the middle.
     """
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
@@ -112,7 +120,12 @@ async def request(
     message = head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(timeout):
-        _, exchange = await loop.create_connection(lambda: _Exchange(message), "127.0.0.1", port)
+        folder = os.open(socket.parent, os.O_PATH)  # the address of a socket has room for about 100 characters
+        try:
+            where = f"/proc/self/fd/{folder}/{socket.name}"
+            _, exchange = await loop.create_unix_connection(lambda: _Exchange(message), where)
+        finally:
+            os.close(folder)
         try:
             return await exchange.done
         finally:

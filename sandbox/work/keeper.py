@@ -5,7 +5,8 @@ nothing but the standard library and starts in about 20 ms. ``FOLDER/spec.json``
 the command's own.
 
 What it leaves in the folder, each file whole or not at all:
-    process.json: {"pid", "word", "port"} just before the command is started.
+    process.json: {"pid", "word"} just before the command is started.
+    server.sock: where a server listens; who may not enter the folder cannot ask it.
     exit.json: {"code", "reason"} when the command has ended; code is negative for a signal.
 """
 
@@ -18,11 +19,13 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 WORD = "SANDBOX_KEEPER"  # in the keeper's environment and in no other: with its number, an identity
 _PR_SET_PDEATHSIG = 1
 _LISTEN_FD = 3  # where a server that is handed its socket looks for it (systemd's convention)
-_BACKLOG = 512
+_BACKLOG = 4096
+SOCKET = "server.sock"
 _SIGNALS = {signal.SIGCHLD, signal.SIGTERM}
 
 
@@ -30,11 +33,10 @@ def main(folder: Path) -> None:
     """Keep the command of a folder."""
     spec = json.loads((folder / "spec.json").read_bytes())
     word, woken = os.environ.pop(WORD, ""), _woken()
-    listener = _listen() if spec["listen"] else None
-    port = listener.getsockname()[1] if listener else 0
+    listener = _listen(folder) if spec["listen"] else None
     # Before the command: one that may have begun is never begun again.
-    write(folder / "process.json", {"pid": os.getpid(), "word": word, "port": port})
-    child = _spawn(spec["argv"], spec["cwd"], listener)
+    write(folder / "process.json", {"pid": os.getpid(), "word": word})
+    child = _spawn(spec, listener)
     if listener:
         listener.close()  # the server alone holds it: nobody is left waiting at a dead one
     status, reason = _wait(child, woken, spec["timeout"], spec["grace"])
@@ -45,7 +47,8 @@ def main(folder: Path) -> None:
 def write(path: Path, content: object) -> None:
     """Put a JSON file there whole or not at all."""
     part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
+    part.unlink(missing_ok=True)  # a link, it may be: what it leads to is not ours
+    with part.open("x", encoding="utf-8") as file:
         json.dump(content, file)
         file.flush()
         os.fsync(file.fileno())
@@ -64,21 +67,27 @@ def _woken() -> int:
     return reading
 
 
-def _listen() -> socket.socket:
-    """A free port on loopback. The server is handed this socket, so it can open nothing else."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+def _listen(folder: Path) -> socket.socket:
+    """A socket in the folder. The server is handed it, and opens no port, which any user and any web page could ask."""
+    os.chdir(folder)  # the address of a socket has room for about 100 characters
+    Path(SOCKET).unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(SOCKET)
     listener.listen(_BACKLOG)
     return listener
 
 
-def _spawn(argv: list[str], cwd: str, listener: socket.socket | None) -> int:
-    keeper = os.getpid()
+def _spawn(spec: dict[str, Any], listener: socket.socket | None) -> int:
+    keeper, argv = os.getpid(), spec["argv"]
     if child := os.fork():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         return child
     try:
         os.setpgid(0, 0)
+        if spec["cover"]:
+            from sandbox.work.cover import cover
+
+            cover(**spec["cover"])
         # A keeper that is killed takes the command with it: nobody else would know how that ends. Only Linux has this.
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -90,7 +99,7 @@ def _spawn(argv: list[str], cwd: str, listener: socket.socket | None) -> int:
             else:
                 os.dup2(listener.fileno(), _LISTEN_FD)
             os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
-        os.chdir(cwd)
+        os.chdir(spec["cwd"])
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
@@ -127,4 +136,5 @@ def _signal(child: int, number: int) -> None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))  # -I leaves it out
     main(Path(sys.argv[1]))

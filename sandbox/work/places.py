@@ -2,9 +2,10 @@
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from sandbox.store.blobs import Blobs
+from sandbox.work import paths
 
 _TOGETHER = 16  # writes at a time share a commit
 
@@ -45,11 +46,12 @@ async def fetch(blobs: Blobs, place: Place, target: Path) -> Path:
 
     Raises:
         PlaceError: there is nothing.
+        PathError: a blob's name leads out of the folder.
     """
     if blobs.container(place.account, place.container) is None:
         raise PlaceError(f"{place.uri}: the container does not exist")
     if place.path and (blob := blobs.head(place.account, place.container, place.path)):
-        file = target / PurePosixPath(place.path).name
+        file = paths.inside(target, place.path.rpartition("/")[2])
         await asyncio.to_thread(blobs.save, blob, file)
         return file
     prefix = f"{place.path}/" if place.path else ""
@@ -57,7 +59,7 @@ async def fetch(blobs: Blobs, place: Place, target: Path) -> Path:
     for blob in list(blobs.walk(place.account, place.container, prefix)):
         found = True
         full = blobs.need(place.account, place.container, blob.name)
-        await asyncio.to_thread(blobs.save, full, _inside(target, blob.name[len(prefix) :]))
+        await asyncio.to_thread(blobs.save, full, paths.inside(target, blob.name[len(prefix) :]))
     if not found:
         raise PlaceError(f"{place.uri}: no file is there")
     return target
@@ -67,18 +69,21 @@ async def store(blobs: Blobs, source: Path, place: Place) -> int:
     """Write a file, or all files of a folder, to a place; returns how many.
 
     Raises:
-        PlaceError: the container does not exist.
+        PlaceError: the container does not exist, or there are links, which are not followed; the files are written.
     """
     if blobs.container(place.account, place.container) is None:
         raise PlaceError(f"{place.uri}: the container does not exist")
     if source.is_file():
         await blobs.put(place.account, place.container, place.path, source)
         return 1
-    files = sorted(path for path in source.rglob("*") if path.is_file())
+    files, links = paths.files(source)
     for start in range(0, len(files), _TOGETHER):
-        names = [place.below(path.relative_to(source).as_posix()).path for path in files[start : start + _TOGETHER]]
-        writes = zip(names, files[start:], strict=False)
-        await asyncio.gather(*(blobs.put(place.account, place.container, name, path) for name, path in writes))
+        part = files[start : start + _TOGETHER]
+        await asyncio.gather(
+            *(blobs.put(place.account, place.container, place.below(name).path, source / name) for name in part)
+        )
+    if links:
+        raise PlaceError(f"{', '.join(links[:5])}: a link is not followed; leave the file itself (cp -L)")
     return len(files)
 
 
@@ -112,15 +117,3 @@ def exists(blobs: Blobs, place: Place) -> bool:
         return True
     prefix = f"{place.path}/" if place.path else ""
     return bool(blobs.page(place.account, place.container, prefix, limit=1).blobs)
-
-
-def _inside(folder: Path, name: str) -> Path:
-    """A file below a folder, whatever its blob is called.
-
-    Raises:
-        PlaceError: the name leads out of the folder.
-    """
-    parts = PurePosixPath(name).parts
-    if not parts or ".." in parts or parts[0] == "/":
-        raise PlaceError(f"'{name}' is no name for a file below a folder")
-    return folder.joinpath(*parts)

@@ -29,7 +29,7 @@ from typing import Any
 
 import psutil
 
-from sandbox.work import keeper
+from sandbox.work import keeper, paths
 
 log = logging.getLogger("sandbox.work")
 
@@ -58,12 +58,16 @@ class StartError(Exception):
 class Process:
     """A command that runs, or ran, in a folder."""
 
-    def __init__(self, folder: Path, pid: int, port: int = 0) -> None:
+    def __init__(self, folder: Path, pid: int) -> None:
         self.folder = folder
         self.pid = pid
-        self.port = port
         self._ended = asyncio.Event()
         self._watch()
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens, if it was started to."""
+        return self.folder / keeper.SOCKET
 
     @property
     def running(self) -> bool:
@@ -102,8 +106,11 @@ class Process:
 async def start(
     folder: Path, argv: Sequence[str], environment: Mapping[str, str], *, cwd: Path, log_file: Path,
     listen: bool = False, timeout: float | None = None, grace: float = GRACE_SECONDS,
+    cover: Mapping[str, Any] | None = None,
 ) -> Process:  # fmt: skip
-    """Start a command under a keeper; with `listen` it is handed a socket on 127.0.0.1.
+    """Start a command under a keeper; with `listen` it is handed a socket in the folder.
+
+    `cover` has the arguments of :func:`sandbox.work.cover.cover`, where a folder is to be covered for the command.
 
     Raises:
         StartError: the keeper did not come up.
@@ -112,9 +119,9 @@ async def start(
         (folder / name).unlink(missing_ok=True)
     keeper.write(
         folder / "spec.json",
-        {"argv": list(argv), "cwd": str(cwd), "listen": listen, "timeout": timeout, "grace": grace},
+        {"argv": list(argv), "cwd": str(cwd), "listen": listen, "timeout": timeout, "grace": grace, "cover": cover},
     )
-    with log_file.open("ab") as out:
+    with paths.opened(log_file, "ab") as out:
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper.__file__, str(folder)],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
@@ -122,8 +129,7 @@ async def start(
         )  # fmt: skip
     started = Process(folder, child.pid)
     child.returncode = 0  # its end is watched here: Popen must not warn about it, nor wait for it
-    record = await _record(started)
-    started.port = record["port"]
+    await _record(started)
     return started
 
 
@@ -132,7 +138,7 @@ def adopt(folder: Path) -> Process | None:
     record = _read(folder / "process.json")
     if record is None or ended(folder) or not _is(record["pid"], record["word"]):
         return None
-    return Process(folder, record["pid"], record["port"])
+    return Process(folder, record["pid"])
 
 
 def ended(folder: Path) -> Exit | None:
@@ -160,12 +166,12 @@ def clear(root: Path, keep: Sequence[Path] = ()) -> int:
     raise StartError(f"processes {[pid for pid, _ in found]} of {root} do not die; stop them by hand")
 
 
-async def _record(started: Process) -> dict[str, Any]:
-    """What the keeper writes when it runs: there within milliseconds, so the folder is looked at, not watched."""
+async def _record(started: Process) -> None:
+    """Wait for what the keeper writes when it runs: within milliseconds, so the folder is looked at, not watched."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        if record := _read(started.folder / "process.json"):
-            return record
+        if _read(started.folder / "process.json"):
+            return
         if not started.running and not (started.folder / "process.json").exists():
             raise StartError(f"the keeper of {started.folder} ended at once; see the log in that folder")
         await asyncio.sleep(0.005)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.work import http1, process
+from sandbox.work import http1, keeper, paths, process
 from sandbox.work.http1 import BrokenReplyError, Reply
 from sandbox.work.process import Exit, Process
 
@@ -145,11 +145,11 @@ class Generation:
             await asyncio.to_thread(_begin_log, instance.folder / "server.log", self.serving.note)
             instance.process = await self._shop.run(
                 instance.folder, self.serving.argv, self.serving.environment, self.serving.cwd,
-                instance.folder / "server.log", listen=True,
+                instance.folder / "server.log", own=self.folder, listen=True,
             )  # fmt: skip
         running = instance.process
         ended = asyncio.ensure_future(running.wait())
-        asked = asyncio.ensure_future(self._answers(running.port))
+        asked = asyncio.ensure_future(self._answers(running))
         try:
             await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
             if asked.done() and asked.result():
@@ -166,10 +166,10 @@ class Generation:
             asked.cancel()
         instance.up.set()
 
-    async def _answers(self, port: int) -> str:
+    async def _answers(self, running: Process) -> str:
         """Wait for a good answer; returns why there was none. A starting server lets the question wait: one will do."""
         try:
-            reply = await http1.request(port, "GET", "/", timeout=self.serving.ready.patience)
+            reply = await http1.request(running.socket, "GET", "/", timeout=self.serving.ready.patience)
         except TimeoutError:
             return f"no answer to GET / within {self.serving.ready.patience:g} s"
         except (OSError, BrokenReplyError) as error:
@@ -204,7 +204,7 @@ class Generation:
             await asyncio.wait({ended}, timeout=probe.delay)
             while not ended.done():
                 try:
-                    reply = await http1.request(running.port, "GET", "/", timeout=probe.timeout)
+                    reply = await http1.request(running.socket, "GET", "/", timeout=probe.timeout)
                     bad = 0 if reply.status == 200 else bad + 1
                 except (TimeoutError, OSError, BrokenReplyError):
                     bad += 1
@@ -303,9 +303,9 @@ class Scoring:
                     await _until(instance.up, end)
                 left = end - asyncio.get_running_loop().time()
                 try:
-                    port = instance.process.port if instance.process else 0
-                    return await http1.request(port, method, path, headers, body, max(left, 0.001))
-                except ConnectionRefusedError:
+                    socket = instance.folder / keeper.SOCKET
+                    return await http1.request(socket, method, path, headers, body, max(left, 0.001))
+                except (ConnectionRefusedError, FileNotFoundError):
                     instance.up.clear()  # it died, and its watcher is about to learn of it
         finally:
             instance.busy -= 1
@@ -321,15 +321,17 @@ async def _until(up: asyncio.Event, end: float) -> None:
 
 def tail(folder: Path, lines: int = 30) -> str:
     """The end of a server's log."""
-    file = folder / "server.log"
-    if not file.exists():
+    try:
+        with paths.opened(folder / "server.log", "rb") as file:
+            text = file.read().decode(errors="replace")
+    except OSError:  # none, or the server put a link in its place
         return ""
-    return "\n".join(file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    return "\n".join(text.splitlines()[-lines:])
 
 
 def _begin_log(file: Path, line: str) -> None:
-    with file.open("a", encoding="utf-8") as log_file:
-        log_file.write(f"{line}\n")
+    with paths.opened(file, "ab") as log_file:
+        log_file.write(f"{line}\n".encode())
 
 
 def _how(exit_: Exit) -> str:

@@ -1,7 +1,8 @@
 """MLflow on SQLite: one file a workspace, in which a job's run is there before the job starts.
 
 The tables are MLflow's own, made once by MLflow and copied for each workspace. Rows of runs are written here with
-SQL, since importing MLflow takes longer than most jobs' steps.
+SQL, since importing MLflow takes longer than most jobs' steps. A job may keep its workspace's file locked for
+seconds: each workspace has threads of its own to wait in.
 """
 
 import asyncio
@@ -9,11 +10,14 @@ import os
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from sandbox.work import paths
 from sandbox.work.process import StartError
 from sandbox.work.runtimes import Runtime
 
@@ -27,6 +31,15 @@ _MAKE = (
     "SqlAlchemyStore('sqlite:///' + sys.argv[1], sys.argv[2])\n"
 )
 _STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
+
+
+_BUSY_SECONDS = 30.0
+_THREADS = 4  # a workspace: enough for those that read beside one that writes
+T = TypeVar("T")
+
+
+class TrackingError(StartError):
+    """MLflow's file cannot be used. The message names it and says why."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +56,23 @@ class Tracking:
 
     Args:
         shop: runs what makes the empty file.
-        folder: where the files are.
+        folder: where the files are; made if it is not there.
         cache: where the empty one is kept.
     """
 
     def __init__(self, shop: "Workshop", folder: Path, cache: Path) -> None:
         self._shop = shop
-        self._folder = folder
+        self.folder = folder
+        folder.mkdir(mode=0o700, exist_ok=True)
         self._cache = cache
         self._making = asyncio.Lock()
+        self._copying = asyncio.Lock()
         self._warming: asyncio.Task[Path] | None = None
+        self._threads: dict[str, ThreadPoolExecutor] = {}
 
     def file(self, workspace: str) -> Path:
         """The file of a workspace, by the workspace's id."""
-        return self._folder / f"mlflow-{workspace}.db"
+        return self.folder / f"mlflow-{workspace}.db"
 
     def warm(self) -> None:
         """Make the empty file now, in the background: that takes some seconds which the first job need not wait."""
@@ -65,7 +81,9 @@ class Tracking:
             self._warming = asyncio.get_running_loop().create_task(self._empty(runtime))
 
     async def stop(self) -> None:
-        """Give the making up."""
+        """Give the making up, and all that waits for a file."""
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
         if self._warming:
             self._warming.cancel()
             await asyncio.gather(self._warming, return_exceptions=True)
@@ -74,10 +92,10 @@ class Tracking:
         """Make the file of a workspace; False when the runtime has no MLflow that can use one."""
         if not _has_mlflow(runtime):
             return False
-        if not self.file(workspace).exists():
-            empty = await self._empty(runtime)
-            self._folder.mkdir(parents=True, exist_ok=True)
-            await asyncio.to_thread(_copy, empty, self.file(workspace))
+        async with self._copying:  # the second of two jobs must not take the file of the first away
+            if not self.file(workspace).exists():
+                empty = await self._empty(runtime)
+                await asyncio.to_thread(_copy, empty, self.file(workspace))
         return True
 
     async def _empty(self, runtime: Runtime) -> Path:
@@ -103,10 +121,15 @@ class Tracking:
             await asyncio.to_thread(_copy, part, empty)
         return empty
 
-    def begin(self, workspace: str, experiment: str, run: str, artifacts: Path, parent: str = "") -> None:
-        """Put a run there as running, so that MLflow finds it when the job starts."""
-        now = int(time.time() * 1000)
-        with closing(self._open(workspace)) as rows, rows:
+    async def begin(self, workspace: str, experiment: str, run: str, artifacts: Path, parent: str = "") -> None:
+        """Put a run there as running, so that MLflow finds it when the job starts.
+
+        Raises:
+            TrackingError: the file stays locked, or is damaged.
+        """
+
+        def write(rows: sqlite3.Connection) -> None:
+            now = int(time.time() * 1000)
             rows.execute(
                 "INSERT OR IGNORE INTO experiments (name, artifact_location, lifecycle_stage, creation_time, "
                 "last_update_time) VALUES (?,?,'active',?,?)",
@@ -125,28 +148,59 @@ class Tracking:
                 [(key, value, run) for key, value in tags.items()],
             )
 
-    def end(self, workspace: str, run: str, status: str) -> None:
-        """Mark a run as ended, with a job's final status."""
-        if not self.file(workspace).exists():
-            return
-        with closing(self._open(workspace)) as rows, rows:
+        await self._within(workspace, write)
+
+    async def end(self, workspace: str, run: str, status: str) -> None:
+        """Mark a run as ended, with a job's final status.
+
+        Raises:
+            TrackingError: the file stays locked, or is damaged.
+        """
+
+        def write(rows: sqlite3.Connection) -> None:
             rows.execute(
                 "UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?",
                 (_STATUS[status], int(time.time() * 1000), run),
             )
 
-    def read(self, workspace: str, run: str) -> Measured:
-        """What a run has logged so far."""
-        if not self.file(workspace).exists():
-            return Measured({}, {}, {})
-        with closing(self._open(workspace)) as rows:
+        if self.file(workspace).exists():
+            await self._within(workspace, write)
+
+    async def read(self, workspace: str, run: str) -> Measured:
+        """What a run has logged so far.
+
+        Raises:
+            TrackingError: the file stays locked, or is damaged.
+        """
+
+        def read(rows: sqlite3.Connection) -> Measured:
             metrics = rows.execute("SELECT key, value FROM latest_metrics WHERE run_uuid = ? AND NOT is_nan", (run,))
             parameters = rows.execute("SELECT key, value FROM params WHERE run_uuid = ?", (run,))
             tags = rows.execute("SELECT key, value FROM tags WHERE run_uuid = ?", (run,))
             return Measured(dict(metrics.fetchall()), dict(parameters.fetchall()), dict(tags.fetchall()))
 
-    def _open(self, workspace: str) -> sqlite3.Connection:
-        return sqlite3.connect(self.file(workspace), timeout=30)
+        return await self._within(workspace, read) if self.file(workspace).exists() else Measured({}, {}, {})
+
+    async def _within(self, workspace: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction, in one of the workspace's threads."""
+
+        def run() -> T:
+            with (
+                closing(
+                    sqlite3.connect(paths.inside(self.folder, self.file(workspace).name), timeout=_BUSY_SECONDS)
+                ) as rows,
+                rows,
+            ):
+                return work(rows)
+
+        if workspace not in self._threads:
+            self._threads[workspace] = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"mlflow-{workspace}")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads[workspace], run)
+        except sqlite3.Error as error:
+            raise TrackingError(
+                f"{self.file(workspace)}: MLflow's file cannot be used ({error}); a job may keep it locked"
+            ) from error
 
 
 def _has_mlflow(runtime: Runtime) -> bool:

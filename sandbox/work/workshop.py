@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.work import process
+from sandbox.work import cover, process
 from sandbox.work.jobs import Jobs
 from sandbox.work.process import Process
 from sandbox.work.runtimes import Runtime, Runtimes
@@ -35,6 +35,7 @@ class Workshop:
         self._home = azure.home
         self._processes: dict[Path, Process] = {}
         self._returning: dict[str, asyncio.Task[None]] = {}
+        self._covers: bool | None = None
         self.runtimes = Runtimes(azure.home.root)
         self.jobs = Jobs()
         self.tracking = Tracking(self, azure.home.root / "mlflow", azure.home.cache)
@@ -63,10 +64,22 @@ class Workshop:
         }  # fmt: skip
 
     async def run(
-        self, folder: Path, argv: Sequence[str], environment: Mapping[str, str], cwd: Path, log_file: Path, **how: Any
-    ) -> Process:
-        """Start a process that belongs to a folder; see :func:`sandbox.work.process.start`."""
-        started = await process.start(folder, argv, environment, cwd=cwd, log_file=log_file, **how)
+        self, folder: Path, argv: Sequence[str], environment: Mapping[str, str], cwd: Path, log_file: Path, *,
+        own: Path | None = None, **how: Any,
+    ) -> Process:  # fmt: skip
+        """Start a process that belongs to a folder; see :func:`sandbox.work.process.start`.
+
+        Of the sandbox's own files it sees that folder, or `own`, if that is another, and what MLflow wrote.
+        """
+        if self._covers is None:
+            self._covers = not await asyncio.to_thread(cover.trouble)
+        covered = {
+            "root": str(self._home.root), "show": [str(own or folder), str(self.tracking.folder)],
+            "copies": [str(self._home.ca_bundle)],
+        }  # fmt: skip
+        started = await process.start(
+            folder, argv, environment, cwd=cwd, log_file=log_file, cover=covered if self._covers else None, **how
+        )
         self._processes[folder] = started
         return started
 

@@ -255,10 +255,10 @@ class Place(Program):
 
 
 def clean(home: Home | None = None, **extra: str) -> dict[str, str]:
-    """This environment without credentials, proxies and homes."""
+    """This environment without credentials, proxies, homes, and the make that runs the tests."""
     kept = {
         name: value for name, value in launch.local_free(dict(os.environ)).items()
-        if not name.startswith(("AZURE_", "ARM_", "SANDBOX_", "PULUMI_", "PYTHON"))
+        if not name.startswith(("AZURE_", "ARM_", "SANDBOX_", "PULUMI_", "PYTHON", "MAKE"))
     }  # fmt: skip
     return {**kept, "PYTHONPATH": str(ROOT), **({"SANDBOX_HOME": str(home.root)} if home else {}), **extra}
 

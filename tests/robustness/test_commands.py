@@ -2,13 +2,15 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sandbox.__main__ import parser
+from sandbox.__main__ import main, parser
+from sandbox.constants import TENANT_ID
 from tests.robustness.conftest import Done, Forks, Place, until
 
 # Prepared how, the command, the exit code: 0 done, 1 failed, 2 wrong usage or configuration, 3 held by another run.
@@ -79,6 +81,8 @@ def prepared(request: pytest.FixtureRequest, up: Place, empty: Place, forks: For
         place.admin("DELETE", "/faults")
     program.write_text(text, encoding="utf-8")
     place.configure("dev")
+    if how == "a protected resource":
+        assert forks.run(place, "up").code == 0
 
 
 def _hold(place: Place) -> "subprocess.Popen[str]":
@@ -134,11 +138,25 @@ def test_an_interrupted_up_goes_on(up: Place, forks: Forks, number: signal.Signa
     out, err = process.communicate(timeout=30)
     assert process.returncode == (130 if number is signal.SIGINT else -signal.SIGTERM), out + err
     if number is signal.SIGINT:
-        assert "interrupted; go on with the same command" in err
+        assert "up was interrupted: what was made is recorded, and what was under way is settled by the next one" in err
+        assert "go on with: .venv/bin/python -m sandbox up" in err
     assert "Traceback" not in out + err
     again = forks.run(up, "up")
     assert again.code == 0, again.said
     assert set(up.resources("dev1").values()) == {"Succeeded"}
+
+
+def test_beneath_make_an_interruption_says_its_verb(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sandbox.__main__._status", stopped)
+    monkeypatch.setenv("MAKELEVEL", "1")
+    assert main(["status", "--stack", "prod"]) == 130
+    says = "error: status was interrupted: nothing was changed; go on with: make status STACK=prod"
+    assert capsys.readouterr().err.strip() == says
 
 
 def test_help_of_every_verb_is_there(empty: Place, forks: Forks) -> None:
@@ -155,14 +173,176 @@ def test_a_destroy_says_first_what_it_takes(place: Place, forks: Forks) -> None:
     mark = place.last_write()
     asked = forks.run(place, "destroy")
     assert asked.code == 2
-    assert "python -m sandbox destroy --stack dev --yes" in asked.err
+    assert ".venv/bin/python -m sandbox destroy --stack dev --yes" in asked.err
     listed = [line.split()[1:] for line in asked.out.splitlines() if line.startswith("   - ")]
     assert ["storage:StorageAccount", "account"] in listed
     assert listed[-1] == ["resources:ResourceGroup", "group"]
     assert place.last_write() == mark
     (place.folder / "__main__.py").unlink()  # the state has everything
+    files = [place.home.outputs / "dev.json", place.home.live / "dev.yaml", place.home.live / "prod.yaml"]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("{}", encoding="utf-8")
     done = forks.run(place, "destroy", "--yes")
     assert done.code == 0, done.said
     assert place.resources("dev1") == {}
+    assert [file.exists() for file in files] == [False, False, True], "what is gone has nothing live"
+    assert f"removed with it: {files[0]}, {files[1]}" in done.out
     again = forks.run(place, "destroy")
     assert again.code == 0, "what is not there needs no question"
+
+
+def test_outputs_are_written_from_the_state_of_a_stack_that_is_up(place: Place, forks: Forks, tmp_path: Path) -> None:
+    program, file, lost = place.folder / "__main__.py", tmp_path / "outputs" / "dev.json", tmp_path / "lost.json"
+    text = program.read_text(encoding="utf-8")
+    wanted = ("outputs", "--file", str(file))
+    assert (forks.run(place, *wanted).said, forks.run(place, "outputs").out) == ("", "{}\n")
+    program.write_text(text + "pulumi.export('customer', logs.customerId)\n", encoding="utf-8")
+    match = {"method": "PUT", "path": "/workspaces/log-dev1$"}
+    place.admin("POST", "/faults", {"match": match, "script": [{"status": 400}]})
+    assert forks.run(place, "up").code == 1
+    assert forks.run(place, *wanted).code == 0
+    assert not file.exists(), "a stack that failed on its way up has not said all"
+    place.admin("DELETE", "/faults")
+    assert forks.run(place, "up", "--outputs", str(lost)).code == 0
+    done = forks.run(place, *wanted)
+    assert done.out == f"{file} is written again, from the state of stack dev\n"
+    assert file.read_text(encoding="utf-8") == forks.run(place, "outputs").out[:-1]
+    assert json.loads(file.read_text(encoding="utf-8")) == json.loads(lost.read_text(encoding="utf-8"))
+
+
+def test_a_command_starts_the_gateway_of_a_sandbox_that_was_stopped(place: Place, forks: Forks) -> None:
+    assert forks.run(place, "run", "--", "true").code == 1, "nothing came up yet"
+    assert forks.run(place, "up").code == 0
+    place.close()
+    assert place.run("run", "--", "true").code == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["--yes"]], ids=" ".join)
+def test_a_destroy_of_what_is_protected_says_so_once(place: Place, forks: Forks, arguments: list[str]) -> None:
+    program = place.folder / "__main__.py"
+    text = program.read_text(encoding="utf-8")
+    program.write_text(text.replace("depends_on=needs", "depends_on=needs, protect=True"), encoding="utf-8")
+    assert forks.run(place, "up").code == 0
+    done = forks.run(place, "destroy", *arguments)
+    assert done.code == 1
+    assert done.out.count("is protected\n") == 8
+    assert done.err.startswith("error: nothing was destroyed: 8 of them are protected (")
+    for part in ("`protect_data: false`", "Pulumi.dev.yaml", "make up STACK=dev", "make destroy STACK=dev"):
+        assert done.err.count(part) == 1
+    assert "go on?" not in done.said
+
+
+VAULT = """
+make(
+    "keyvault:Vault", "vault", [top], vaultName="kv-kept", resourceGroupName=group, location="westeurope",
+    properties={
+        "tenantId": "%s", "sku": {"family": "A", "name": "standard"}, "accessPolicies": [],
+        "softDeleteRetentionInDays": 7, "enablePurgeProtection": True,
+    },
+)
+"""
+
+
+def test_what_cannot_be_purged_is_told_with_what_works_instead(place: Place, forks: Forks) -> None:
+    program = place.folder / "__main__.py"
+    program.write_text(program.read_text(encoding="utf-8") + VAULT % TENANT_ID, encoding="utf-8")
+    done = forks.run(place, "up")
+    assert done.code == 0, done.said
+    assert forks.run(place, "destroy", "--yes").code == 0
+    done = forks.run(place, "purge", "--deleted", "--yes")
+    assert done.code == 1
+    assert "Instead: another name_salt, under mlops:platform" in done.err
+    assert "make purge" in done.err
+
+
+GUEST = """
+make(
+    "%s", "guest", [], resourceGroupName="rg-dev1", %s
+)
+"""
+IDENTITY = ("managedidentity:UserAssignedIdentity", 'resourceName="id-guest", location="westeurope"')
+
+
+def test_a_destroy_says_what_of_other_stacks_is_inside(place: Place, forks: Forks) -> None:
+    assert forks.run(place, "up").code == 0
+    program = place.folder / "__main__.py"
+    text = program.read_text(encoding="utf-8")
+    program.write_text(text + GUEST % IDENTITY, encoding="utf-8")
+    place.configure("fraud")
+    done = forks.run(place, "up", "--stack", "fraud")
+    assert done.code == 0, done.said
+    asked = forks.run(place, "destroy")
+    assert asked.code == 2
+    _, _, told = asked.out.partition("warning: ")
+    assert told.splitlines() == [
+        "these of stack fraud lie inside and go too; destroy that stack first: make destroy STACK=fraud",
+        "   - managedidentity:UserAssignedIdentity         guest",
+    ]
+    assert "warning" not in forks.run(place, "destroy", "--stack", "fraud").out, "dev has nothing inside of fraud"
+
+
+ROLE = """
+make(
+    "authorization:RoleAssignment", "guest", [top], principalId=make(
+        "managedidentity:UserAssignedIdentity", "of-guest", [top], Identity, resourceName="id-guest", principalId=None,
+        **within,
+    ).principalId, principalType="ServicePrincipal", roleAssignmentName="5a9dbe11-0000-4000-8000-000000000001",
+    roleDefinitionId="/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7",
+    scope=f"/subscriptions/{__import__('os').environ['ARM_SUBSCRIPTION_ID']}/resourceGroups/rg-dev1",
+)
+"""
+IDENTITY_CLASS = "class Identity(pulumi.CustomResource):\n    principalId: pulumi.Output[str]\n"
+
+
+def test_a_role_that_goes_along_is_made_again_after_a_refresh(place: Place, forks: Forks) -> None:
+    assert forks.run(place, "up").code == 0
+    program = place.folder / "__main__.py"
+    text = program.read_text(encoding="utf-8")
+    place.configure("prod")
+    program.write_text(text + IDENTITY_CLASS + ROLE, encoding="utf-8")
+    done = forks.run(place, "up", "--stack", "prod")
+    assert done.code == 0, done.said
+    program.write_text(text, encoding="utf-8")
+    done = forks.run(place, "destroy", "--yes")
+    assert done.code == 0, done.said
+    assert (
+        "warning: these of stack prod lie inside and go too; once stack dev is up again: .venv/bin/python -m sandbox "
+        "refresh --stack prod, then: make up STACK=prod\n"
+    ) in done.out
+    assert forks.run(place, "up").code == 0
+    program.write_text(text + IDENTITY_CLASS + ROLE, encoding="utf-8")
+    assert forks.run(place, "refresh", "--stack", "prod").code == 0
+    again = forks.run(place, "up", "--stack", "prod")
+    assert again.code == 0, again.said
+    assert "1 created" in again.out
+
+
+REGISTRY = """
+make(
+    "machinelearningservices:Registry", "shared", [top], resourceGroupName=group, location="westeurope",
+    registryName="mlr-shared", identity={"type": "SystemAssigned"}, regionDetails=[{"location": "westeurope"}],
+)
+"""
+ENDPOINT = (
+    "/subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/e"
+)
+
+
+def test_a_destroy_of_a_registry_says_who_serves_from_it(place: Place, forks: Forks) -> None:
+    program = place.folder / "__main__.py"
+    program.write_text(program.read_text(encoding="utf-8") + REGISTRY, encoding="utf-8")
+    done = forks.run(place, "up")
+    assert done.code == 0, done.said
+    kind = "microsoft.machinelearningservices/workspaces/onlineendpoints/deployments"
+    for name, registry in (("v1-aaaaaa", "mlr-shared"), ("v1-bbbbbb", "mlr-other")):
+        path = f"{ENDPOINT}/deployments/{name}"
+        body = {"properties": {"model": f"azureml://registries/{registry}/models/late/versions/1"}}
+        row = (path.lower(), path, kind, ENDPOINT.lower(), name, json.dumps(body), "Succeeded", "", 1, "", "", "")
+        with sqlite3.connect(place.home.database) as connection:
+            connection.execute("INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        connection.close()
+    asked = forks.run(place, "destroy")
+    assert asked.code == 2
+    (said,) = [line for line in asked.out.splitlines() if "warning" in line]
+    assert "e/v1-aaaaaa serves azureml://registries/mlr-shared/models/late/versions/1" in said

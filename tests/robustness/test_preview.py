@@ -59,6 +59,48 @@ def test_the_folder_of_what_is_live_is_the_users_to_name(place: Place) -> None:
     assert outputs["where"] == "5a9dbe11-0000-4000-8000-00000000b001 5a9dbe11-0000-4000-8000-00000000a001"
 
 
+def test_ids_of_another_cloud_are_said_to_be_unused(place: Place) -> None:
+    done = place.run("preview", ARM_SUBSCRIPTION_ID="somebody-elses", AZURE_TENANT_ID=OURS_TENANT.upper())
+    assert "  info: ARM_SUBSCRIPTION_ID: not used; in the sandbox its own ids take their place" in done.out
+    assert "not used" not in place.run("preview").out
+
+
+def test_a_refusal_counts_nothing(place: Place, forks: Forks) -> None:
+    """Nothing was looked at: `0 changes` would say that all is as declared."""
+    program = place.folder / "__main__.py"
+    program.write_text("import pulumi\nraise pulumi.RunError('owner: want a mail')\n", encoding="utf-8")
+    for verb in ("preview", "up"):
+        done = forks.run(place, verb)
+        assert done.code == 2
+        assert "unchanged" not in done.out
+
+
+PARTS = """
+import pulumi
+from pulumi.dynamic import CreateResult, Resource, ResourceProvider
+
+
+class Makes(ResourceProvider):
+    def create(self, props):
+        return CreateResult("made", props)
+
+
+class Fixed(Resource):
+    pass
+
+
+for kind in ("Code", "Pipeline"):
+    whole = pulumi.ComponentResource(f"my:x:{kind}", kind.lower())
+    Fixed(Makes(), "training-version", {"kind": kind}, pulumi.ResourceOptions(parent=whole))
+"""
+
+
+def test_parts_that_are_made_alike_are_told_apart(place: Place, forks: Forks) -> None:
+    (place.folder / "__main__.py").write_text(PARTS, encoding="utf-8")
+    rows = [line.split()[1] for line in forks.run(place, "preview").out.splitlines() if "training-version" in line]
+    assert sorted(rows) == ["dynamic:Resource(Code)", "dynamic:Resource(Pipeline)"]
+
+
 PROVIDER = """
 class Azure(pulumi.ProviderResource):
     pass
@@ -78,7 +120,7 @@ azure = Azure("azure-native", "azure", {"subscriptionId": "SUBSCRIPTION", "tenan
 Box("one", pulumi.ResourceOptions(providers=[azure]))
 Box("two", pulumi.ResourceOptions(provider=azure))
 """
-OURS = "5a9dbe11-0000-4000-8000-00000000b001"
+OURS, OURS_TENANT = "5a9dbe11-0000-4000-8000-00000000b001", "5a9dbe11-0000-4000-8000-00000000a001"
 
 
 def test_an_explicit_provider_is_inherited_by_what_is_inside(place: Place, forks: Forks) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import doctor
+from sandbox.console import Console
 from sandbox.home import Home
 from tests.sandbox.conftest import Sandbox
 from tests.sandbox.world import World
@@ -67,3 +68,17 @@ def _closed() -> Iterator[None]:
     yield
     while _SOCKETS:
         _SOCKETS.pop().close()
+
+
+def test_a_kernel_that_shows_jobs_the_secrets_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sandbox.holdings.trouble", lambda: "Operation not permitted")
+    said = finding(Home(tmp_path / "home"), "jobs")
+    assert said.ok
+    assert said.lacks
+    assert "(Operation not permitted), so jobs and scoring code can read and write" in said.says
+    doctor.report([said], Console())
+    assert capsys.readouterr().out.startswith("note  jobs ")
+    monkeypatch.setattr("sandbox.holdings.trouble", lambda: "")
+    assert not finding(Home(tmp_path / "home"), "jobs").lacks

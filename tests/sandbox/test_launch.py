@@ -56,3 +56,10 @@ def test_no_file_of_the_gateway_is_open_to_others(fresh_sandbox: Sandbox) -> Non
     ours = [path for path in fresh_sandbox.home.root.rglob("*") if not path.is_symlink() and cache not in path.parents]
     made_before = {fresh_sandbox.home.logs / "gateway.out"}  # by whoever started it, in a folder of the owner's
     assert [path for path in ours if path.is_file() and path.stat().st_mode & 0o077 and path not in made_before] == []
+
+
+def test_a_folder_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.root.mkdir(mode=0o755)
+    home.make()
+    assert home.root.stat().st_mode & 0o777 == 0o700

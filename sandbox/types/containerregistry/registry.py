@@ -1,7 +1,7 @@
 """Container registry: an Azure-wide name and its login address. No image is stored here."""
 
 from sandbox.arm.azure import Azure
-from sandbox.arm.keys import derive_text
+from sandbox.arm.keys import own
 from sandbox.arm.kind import Body, Kind, Name, Refusal, action
 from sandbox.arm.resource import Change, Resource, View
 
@@ -102,4 +102,4 @@ class Registry(Kind):
 
 
 def _password(me: Resource, name: str, view: View) -> str:
-    return derive_text(view.reader, me.id.key, name, str(me[f"properties.passwordVersions.{name}"]), size=36)
+    return own(view.reader, me, name, str(me[f"properties.passwordVersions.{name}"]), size=36)

@@ -5,6 +5,8 @@ from sandbox.arm.kind import Body, Kind, Name, Ref, Refusal
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.constants import TENANT_ID
 
+_LOGS = "Microsoft.OperationalInsights/workspaces"
+
 
 class Component(Kind):
     """``Microsoft.Insights/components``."""
@@ -17,7 +19,7 @@ class Component(Kind):
     )
     tracked = True
     created = 200
-    refs = (Ref("properties.WorkspaceResourceId", "Microsoft.OperationalInsights/workspaces"),)
+    refs = (Ref("properties.WorkspaceResourceId", _LOGS, f"{_LOGS}/sharedKeys/action"),)
     defaults = {
         "properties.Flow_Type": "Bluefield",
         "properties.Request_Source": "rest",

@@ -5,11 +5,14 @@ from sandbox.arm.kind import Kind, Name
 from sandbox.arm.resource import Change, Resource
 from sandbox.constants import TENANT_ID
 
+IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
+ASSIGN = f"{IDENTITY}/assign/action"
+
 
 class UserAssignedIdentity(Kind):
     """``Microsoft.ManagedIdentity/userAssignedIdentities``."""
 
-    arm_type = "Microsoft.ManagedIdentity/userAssignedIdentities"
+    arm_type = IDENTITY
     level = "enforced"
     name = Name(
         r"[A-Za-z0-9][-\w]{2,127}",
@@ -25,7 +28,3 @@ class UserAssignedIdentity(Kind):
         else:
             ids = make_principal(change, new, new.name)
         new.properties.update(principalId=ids[0], clientId=ids[1], tenantId=TENANT_ID)
-
-    def removed(self, me: Resource, change: Change) -> None:
-        """The principal goes with it."""
-        change.tx.run("DELETE FROM principals WHERE resource = ?", (me.id.key,))

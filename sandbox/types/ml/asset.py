@@ -232,7 +232,7 @@ _SHORT = re.compile(r"(?:azureml:)?([^:/@\s]+)(?::([^:/@\s]+)|@([^:/@\s]+))")
 
 
 def resolve(reference: str, segment: str, workspace: str, view: View) -> Resource | None:
-    """The asset version that a reference means, or None.
+    """The asset version that a reference means, or None: one of the workspace itself or of a registry.
 
     Args:
         reference: an ARM id with or without ``azureml:`` before it, ``azureml:NAME:VERSION``, ``azureml:NAME@LABEL``
@@ -251,7 +251,8 @@ def resolve(reference: str, segment: str, workspace: str, view: View) -> Resourc
         path = f"{workspace}/{segment}/{found[1]}/{below}"
     else:
         path = ""
-    if not path:
+    owner = "/".join(path.lower().split("/")[:9])
+    if not path or ("/workspaces/" in owner and owner != workspace.lower()):  # workspaces share through registries
         return None
     if re.search(r"/labels/(latest|default)$", path):
         return _latest(ids.parse(path), view)

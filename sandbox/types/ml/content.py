@@ -4,7 +4,7 @@ Not here: which asset a reference means (asset.py), moving the files (sandbox/wo
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.arm import access, ids
 from sandbox.arm.kind import Refusal
@@ -13,14 +13,14 @@ from sandbox.types.ml import asset
 from sandbox.types.ml.asset import ML
 from sandbox.types.ml.asset import READ as READ_ASSETS
 from sandbox.types.ml.asset import WRITE as WRITE_ASSETS
+from sandbox.types.ml.credentials import READ, need_opened
+from sandbox.types.ml.datastore import own_key
 from sandbox.types.ml.registry import registry_of
 from sandbox.types.storage.account import UNIQUE
 from sandbox.types.storage.container import container_id
 from sandbox.work.expressions import fill
 from sandbox.work.places import Place
 
-READ = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
-WRITE = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"
 ARTIFACTS = "artifacts"
 _DATASTORE = re.compile(r"(?i)azureml://(?:subscriptions/.*/workspaces/[^/]+/)?datastores/([^/]+)(?:/paths)?/?(.*)")
 _JOB = re.compile(r"(?i)azureml://jobs/([^/]+)/outputs/([^/]+)(?:/paths)?/?(.*)")
@@ -34,11 +34,13 @@ class Located:
 
     Attributes:
         place: in blob storage.
-        keys: they are reached with a kept credential, so no role is asked for.
+        keys: they are reached with a key of the workspace's own account, so no role is asked for.
+        store: the datastore with whose credential they are reached, if it keeps one.
     """
 
     place: Place
     keys: bool
+    store: Resource | None = None
 
 
 def locate(uri: str, workspace: Resource, view: View) -> Located:
@@ -54,7 +56,7 @@ def locate(uri: str, workspace: Resource, view: View) -> Located:
         if job is None:
             raise Refusal(400, "UserError", f"'{uri}': there is no job '{found[1]}' in workspace '{workspace.name}'.")
         where = locate(output_uri(job, found[2], workspace, view), workspace, view)
-        return Located(where.place.below(found[3]), where.keys)
+        return replace(where, place=where.place.below(found[3]))
     if found := _HTTPS.fullmatch(uri):
         return _in_account(found[1].lower(), found[2], found[3], workspace)
     if found := _WASBS.fullmatch(uri):
@@ -119,7 +121,7 @@ def is_asset(uri: str) -> bool:
 
 
 def need_access(principal: str, who: str, where: Located, action: str, view: View) -> None:
-    """Refuse an identity that may not read, or write, where the files are.
+    """Refuse an identity that may not read, or write, where the files are; or the credential that is used instead.
 
     Args:
         principal: object id; '' when there is no identity.
@@ -131,6 +133,9 @@ def need_access(principal: str, who: str, where: Located, action: str, view: Vie
     Raises:
         Refusal: 403, with the role that is missing and where.
     """
+    if where.store:
+        need_opened(where.store, where.place.container, action, view)
+        return
     if where.keys:
         return
     account = view.named(UNIQUE, where.place.account)
@@ -192,8 +197,10 @@ def _in_datastore(uri: str, name: str, path: str, workspace: Resource, view: Vie
         raise Refusal(
             400, "UserError", f"'{uri}': datastore '{name}' is of type {kind}, and only blob storage has files here."
         )
-    keys = store.get("properties.credentials.credentialsType", "None") not in ("None", "Identity")
-    return Located(Place(store["properties.accountName"], container, path.strip("/")), keys)
+    place = Place(store["properties.accountName"], container, path.strip("/"))
+    if store.get("properties.credentials.credentialsType", "None") in ("None", "Identity"):
+        return Located(place, False)
+    return Located(place, True) if own_key(store, view) else Located(place, False, store)
 
 
 def _in_account(account: str, container: str, path: str, workspace: Resource) -> Located:

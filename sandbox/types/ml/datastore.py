@@ -7,7 +7,10 @@ from sandbox.arm.azure import Azure
 from sandbox.arm.kind import Body, Kind, Name, Refusal, action
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml.asset import ML
+from sandbox.types.ml.workspace_storage import born_with
 from sandbox.types.storage.account import key
+
+_PLACE = ("accountName", "containerName", "fileShareName")
 
 
 class Datastore(Kind):
@@ -27,6 +30,18 @@ class Datastore(Kind):
         if "accountName" in new.properties:
             new.properties.setdefault("endpoint", "core.windows.net")
             new.properties.setdefault("protocol", "https")
+
+    def check(self, new: Resource, old: Resource | None, view: View) -> None:
+        """Those that the workspace was born with stay on its own storage, where Azure ML keeps what it writes."""
+        workspace = view.parent(new)
+        if workspace.get("properties.storageAccount") and (born := born_with(workspace).get(new.name)):
+            for name, value in born.items():
+                if name in _PLACE and new.get(f"properties.{name}") != value:
+                    raise Refusal(
+                        400, "UserError",
+                        f"Datastore '{new.name}' was made with the workspace: its {name} is '{value}', not "
+                        f"'{new.get(f'properties.{name}')}'. Make another datastore for another place.",
+                    )  # fmt: skip
 
     def check_delete(self, me: Resource, view: View) -> None:
         """The default stays."""
@@ -50,9 +65,19 @@ class Datastore(Kind):
         if kind == "None":
             raise Refusal(400, "UserError", f"Datastore '{me.name}' keeps no credentials: it is reached by identity.")
         kept = credentials.get("secrets")
-        if kept is None and kind == "AccountKey":
-            account = azure.named("storage", str(me.get("properties.accountName")))
-            kept = {"key": key(azure, account, "key1")} if account else None
+        if own_key(me, azure):
+            kept = {"key": key(azure, azure.need(azure.parent(me)["properties.storageAccount"]), "key1")}
         if kept is None:
             raise Refusal(400, "UserError", f"Datastore '{me.name}' has credentials of type {kind}, and no secrets.")
         return {"secretsType": kind, **{name: value for name, value in kept.items() if name != "secretsType"}}
+
+
+def own_key(me: Resource, view: View) -> bool:
+    """Whether it is reached with a key that the workspace asks its own account for, as no other was given."""
+    credentials = me.get("properties.credentials", {})
+    account = str(view.parent(me).get("properties.storageAccount", "")).rsplit("/", 1)[-1]
+    return (
+        credentials.get("credentialsType") == "AccountKey"
+        and credentials.get("secrets") is None
+        and str(me.get("properties.accountName")).lower() == account.lower()
+    )

@@ -4,6 +4,7 @@ Not here: how a command runs (job_run.py), how a pipeline does (job_pipeline.py)
 """
 
 import asyncio
+import re
 import shutil
 from collections.abc import Mapping
 
@@ -13,14 +14,16 @@ from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml import asset, content
 from sandbox.types.ml.asset import ML, shown
 from sandbox.types.ml.duration import seconds_of
+from sandbox.types.ml.job_needs import identity
 from sandbox.types.ml.job_pipeline import run_pipeline
 from sandbox.types.ml.job_run import run_command
 from sandbox.types.ml.job_state import is_over, mark, status_of, workspace_of
-from sandbox.types.ml.job_steps import plan, specification
+from sandbox.types.ml.job_steps import check_inputs, plan, specification
 from sandbox.work.jobs import Active
 
 _RUN = ("Command", "Pipeline")
 _KEPT = ("AutoML", "FineTuning", "Labeling", "Spark", "Sweep")
+_IO_NAME = re.compile(r"[A-Za-z_][-.\w]{0,254}")
 _MUTABLE = frozenset({"description", "displayName", "tags", "properties", "isArchived", "status", "services"})
 
 
@@ -34,7 +37,7 @@ class Job(Kind):
     )
     provisioning = False
     system_data = True
-    refs = (Ref("properties.computeId", f"{ML}/workspaces/computes"),)
+    refs = (Ref("properties.computeId", f"{ML}/workspaces/computes", f"{ML}/workspaces/computes/read"),)
     hidden = ("run",)
     extra = ("properties.parentJobName", "properties.outputs")
     defaults = {"properties.experimentName": "Default", "properties.isArchived": False}
@@ -74,9 +77,12 @@ class Job(Kind):
         if old:
             _check_unchanged(new, old)
             return
+        _check_names(new)
+        identity(new, view, workspace_of(new, view))
         if kind == "Command":
             _check_command(new, view)
         if kind == "Pipeline":
+            check_inputs(new, view)
             plan(new, view)
 
     def outputs(self, me: Resource, view: View) -> Body:
@@ -150,16 +156,30 @@ def begin(me: Resource, azure: Azure) -> None:
         if status_of(current) == "CancelRequested":
             active.canceled.set()
         kind = current["properties.jobType"]
-        if kind == "Command":
-            await run_command(current, azure, active)
-        elif kind == "Pipeline":
-            await run_pipeline(current, azure, active, begin)
-        else:
-            await mark(
-                current, azure, "Failed", f"{kind} jobs are not run by the sandbox; it runs {' and '.join(_RUN)} jobs."
-            )
+        try:
+            if kind == "Command":
+                await run_command(current, azure, active)
+            elif kind == "Pipeline":
+                await run_pipeline(current, azure, active, begin)
+            else:
+                ran = " and ".join(_RUN)
+                await mark(current, azure, "Failed", f"{kind} jobs are not run by the sandbox; it runs {ran} jobs.")
+        except Exception as error:
+            # Whatever it was, the job is over: nobody would ever end it.
+            await mark(current, azure, "Failed", f"The sandbox could not run the job: {type(error).__name__}: {error}.")
+            raise
 
     azure.work.jobs.begin(me.id.key, run)
+
+
+def _check_names(new: Resource) -> None:
+    """An input or output is a file of the job's folder, and a part of a variable's name."""
+    for what in ("inputs", "outputs"):
+        for name in new.get(f"properties.{what}") or {}:
+            if not _IO_NAME.fullmatch(name):
+                raise _refuse(
+                    new, f"{what} has {name!r}: want letters, digits, '_', '-' and '.', starting with a letter or '_'"
+                )
 
 
 def _check_command(new: Resource, view: View) -> None:

@@ -10,9 +10,10 @@ from sandbox.arm.kind import Body
 from sandbox.arm.resource import Change, Resource
 from sandbox.types.ml import content
 from sandbox.types.ml.asset import Container, newest, versions
+from sandbox.types.ml.credentials import WRITE
 from sandbox.types.ml.job_needs import identity
 from sandbox.types.ml.job_state import workspace_of
-from sandbox.work import places
+from sandbox.work import paths, places
 from sandbox.work.places import PlaceError
 
 _FILES = ("uri_file",)
@@ -25,8 +26,8 @@ def prepare(me: Resource, azure: Azure, workspace: Resource, folder: Path) -> di
     who, principal = identity(me, azure, workspace)
     for name, given in (me.get("properties.outputs") or {}).items():
         uri = content.output_uri(me, name, workspace, azure)
-        content.need_access(principal, who, content.locate(uri, workspace, azure), content.WRITE, azure)
-        path = folder / "named" / name
+        content.need_access(principal, who, content.locate(uri, workspace, azure), WRITE, azure)
+        path = paths.inside(folder, f"named/{name}")
         if (given or {}).get("jobOutputType") not in _FILES:
             path.mkdir()
         values[f"outputs.{name}"] = str(path)
@@ -37,16 +38,20 @@ async def keep(me: Resource, azure: Azure, folder: Path) -> None:
     """Write the named outputs to where they are kept, then register those that have an asset's name.
 
     Raises:
-        PlaceError: a file that the job promised is not there.
+        PlaceError: a file that the job promised is not there, or is a link.
+        PathError: the job put a link in the place of an output.
     """
     workspace = workspace_of(me, azure)
     outputs = me.get("properties.outputs") or {}
     for name in outputs:
-        path = folder / "named" / name
+        path = paths.inside(folder, f"named/{name}")
         if not path.exists():
             raise PlaceError(f"output '{name}': the job did not write {path}")
         where = content.locate(content.output_uri(me, name, workspace, azure), workspace, azure)
-        await places.store(azure.blobs, path, where.place)
+        try:
+            await places.store(azure.blobs, path, where.place)
+        except PlaceError as error:
+            raise PlaceError(f"output '{name}': {error}") from error
     await register(me, azure)
 
 
@@ -63,7 +68,7 @@ async def keep_artifacts(me: Resource, azure: Azure, folder: Path) -> None:
     """Write logs and the ``outputs`` folder to the artifact store."""
     workspace = workspace_of(me, azure)
     where = content.locate(content.output_uri(me, content.ARTIFACTS, workspace, azure), workspace, azure)
-    await places.store(azure.blobs, folder / "artifacts", where.place)
+    await places.store(azure.blobs, paths.inside(folder, "artifacts"), where.place)
 
 
 def _register(given: Body, uri: str, me: Resource, workspace: Resource, change: Change) -> None:

@@ -13,17 +13,22 @@ from sandbox.arm.errors import ArmError
 from sandbox.arm.resource import Resource
 from sandbox.store.db import DiskFullError
 from sandbox.types.ml import content, job_outputs
+from sandbox.types.ml.credentials import READ
 from sandbox.types.ml.job_needs import choose_runtime, identity, input_uri, pool, time_limit
 from sandbox.types.ml.job_state import is_over, mark, status_of, workspace_of
-from sandbox.work import places, process
+from sandbox.work import paths, places, process
 from sandbox.work.expressions import ExpressionError, fill
 from sandbox.work.jobs import Active
+from sandbox.work.paths import PathError
 from sandbox.work.places import PlaceError
 from sandbox.work.process import Exit, Process, StartError
 from sandbox.work.runtimes import Choice, RuntimeMissingError
+from sandbox.work.tracking import TrackingError
 
 log = logging.getLogger("sandbox.jobs")
-_USER_ERRORS = (ArmError, PlaceError, ExpressionError, RuntimeMissingError, StartError, DiskFullError, OSError)
+_USER_ERRORS = (
+    ArmError, PathError, PlaceError, ExpressionError, RuntimeMissingError, StartError, DiskFullError, OSError,
+)  # fmt: skip
 LOG = "artifacts/user_logs/std_log.txt"
 
 
@@ -106,7 +111,7 @@ async def _code_and_inputs(me: Resource, azure: Azure, workspace: Resource, fold
     who, principal = identity(me, azure, workspace)
     if code := me.get("properties.codeId"):
         where = content.locate(content.asset_uri(code, "codes", workspace, azure), workspace, azure)
-        content.need_access(principal, who, where, content.READ, azure)
+        content.need_access(principal, who, where, READ, azure)
         await places.fetch(azure.blobs, where.place, folder / "wd")
     for name in ("outputs", "logs"):
         if not (folder / "wd" / name).exists():
@@ -119,13 +124,14 @@ async def _code_and_inputs(me: Resource, azure: Azure, workspace: Resource, fold
         if given.get("jobInputType") == "literal":
             values[f"inputs.{name}"] = str(given.get("value", ""))
             continue
+        target = paths.inside(folder, f"inputs/{name}")
         uri = input_uri(given, workspace, azure)
         if given.get("mode") == "Direct":
             values[f"inputs.{name}"] = uri
             continue
         where = content.locate(uri, workspace, azure)
-        content.need_access(principal, who, where, content.READ, azure)
-        values[f"inputs.{name}"] = str(await places.fetch(azure.blobs, where.place, folder / "inputs" / name))
+        content.need_access(principal, who, where, READ, azure)
+        values[f"inputs.{name}"] = str(await places.fetch(azure.blobs, where.place, target))
     return values
 
 
@@ -136,7 +142,7 @@ async def _track(me: Resource, azure: Azure, workspace: Resource, folder: Path, 
         return {}
     experiment = str(me["properties.experimentName"])
     parent = str(me.get("run.parent", ""))
-    azure.work.tracking.begin(which, experiment, me.name, folder / "artifacts", parent)
+    await azure.work.tracking.begin(which, experiment, me.name, folder / "artifacts", parent)
     return {
         "MLFLOW_TRACKING_URI": f"sqlite:///{azure.work.tracking.file(which)}", "MLFLOW_RUN_ID": me.name,
         "MLFLOW_EXPERIMENT_NAME": experiment,
@@ -163,26 +169,36 @@ def _variable(name: str) -> str:
 
 async def _end(me: Resource, azure: Azure, folder: Path, status: str, error: str = "") -> None:
     """Keep what was logged, then write the end. A failure to keep logs does not hide the job's own error."""
+    kept = False
     if folder.exists():
-        if error:
-            note(folder, error)
         try:
+            if error:
+                note(folder, error)
             await job_outputs.keep_artifacts(me, azure, folder)
+            kept = True
         except _USER_ERRORS as failure:
             status, error = "Failed", error or _say(failure)
             log.warning("job %s: its logs were not kept: %s", me.name, failure)
-    azure.work.tracking.end(str(workspace_of(me, azure)["properties.workspaceId"]), me.name, status)
+    try:
+        await azure.work.tracking.end(str(workspace_of(me, azure)["properties.workspaceId"]), me.name, status)
+    except TrackingError as failure:
+        log.warning("job %s: its MLflow run was not ended: %s", me.name, failure)
     await mark(me, azure, status, error)
-    for name in ("wd", "inputs", "named", "tmp"):
+    # Logs and the outputs folder are blobs now; those that could not be kept stay here.
+    for name in ("wd", "inputs", "named", "tmp", *(("artifacts",) if kept else ())):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def note(folder: Path, line: str) -> None:
-    """Add a line to the log that tells what the sandbox did for a job."""
-    logs = folder / "artifacts" / "system_logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    with (logs / "sandbox.log").open("a", encoding="utf-8") as file:
-        file.write(f"{line}\n")
+    """Add a line to the log that tells what the sandbox did for a job.
+
+    Raises:
+        PathError: the job put a link in its place.
+    """
+    file = paths.inside(folder, "artifacts/system_logs/sandbox.log")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with paths.opened(file, "ab") as out:
+        out.write(f"{line}\n".encode(errors="replace"))
 
 
 def _verdict(me: Resource, exit_: Exit) -> str:

@@ -1,5 +1,6 @@
 """The steps of a pipeline job: which there are, what each waits for, and the job that each becomes."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from sandbox.work.expressions import fill, names, only
 
 _DATA = ("uri_file", "uri_folder", "mltable", "custom_model", "mlflow_model", "triton_model")
 _TYPES = {"automl": "AutoML"}
+# Literals travel as text.
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
+_LITERALS = {"integer": r"[+-]?\d+", "number": _NUMBER, "boolean": "true|false"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,28 @@ def specification(me: Resource, view: View) -> Body:
     found = asset.need(str(reference), "components", workspace_of(me, view).id.text, view)
     spec: Body = found.get("properties.componentSpec", {})
     return spec
+
+
+def check_inputs(me: Resource, view: View) -> None:
+    """Inputs of a job that runs a pipeline component are declared there, and its literals are of the declared type.
+
+    Raises:
+        Refusal: 400 with the names.
+    """
+    spec = specification(me, view)
+    if not spec:
+        return
+    name, declared = spec.get("name"), spec.get("inputs") or {}
+    given = {key: each for key, each in (me.get("properties.inputs") or {}).items() if each is not None}
+    if unknown := sorted(given.keys() - declared.keys()):
+        said = ", ".join(f"'{each}'" for each in unknown)
+        there = ", ".join(declared) or "none"
+        raise _refuse(me, f"it is given {said}, which component '{name}' does not declare; its inputs are {there}")
+    for key, each in given.items():
+        kind, value = declared[key].get("type"), str(each.get("value"))
+        wanted = _LITERALS.get(kind) if each.get("jobInputType") == "literal" else None
+        if wanted and not re.fullmatch(wanted, value, re.IGNORECASE):
+            raise _refuse(me, f"input '{key}' is '{value}': component '{name}' declares it as {kind}")
 
 
 def child(step: Step, me: Resource, view: View) -> Body:

@@ -8,7 +8,7 @@ import yaml
 from sandbox.arm.azure import Azure
 from sandbox.arm.resource import Resource, View
 from sandbox.types.ml import asset
-from sandbox.work import no_code_score
+from sandbox.work import no_code_score, paths
 from sandbox.work.places import PlaceError
 from sandbox.work.runtimes import Choice
 
@@ -28,7 +28,7 @@ def applies(me: Resource, workspace: Resource, view: View) -> bool:
 
 def write_script(code: Path) -> str:
     """Put the scoring script where a deployment's own would be; returns its name."""
-    shutil.copyfile(no_code_score.__file__, code / SCRIPT)
+    shutil.copyfile(no_code_score.__file__, paths.inside(code, SCRIPT))
     return SCRIPT
 
 
@@ -36,6 +36,7 @@ def choose(name: str, model: Path, azure: Azure) -> Choice:
     """The local Python that has the environment which the model was logged with.
 
     Raises:
+        PathError: the model names a conda file that is not its own.
         PlaceError: the files are no MLflow model for Python.
         RuntimeMissingError: there is none.
     """
@@ -48,10 +49,10 @@ def choose(name: str, model: Path, azure: Azure) -> Choice:
         raise PlaceError(f"its model {name} has no flavor python_function, by which it could be loaded")
     own = flavor.get("env")
     file = own.get("conda") if isinstance(own, dict) else own
-    if not file or not (described.parent / str(file)).is_file():
+    conda = paths.inside(described.parent, str(file)) if file else None
+    if conda is None or not conda.is_file():
         raise PlaceError(f"its model {name} names no conda file, so nothing says what it runs in")
-    conda = (described.parent / str(file)).read_text(encoding="utf-8")
-    return azure.work.runtimes.choose(f"model {name}", conda, added=_ADDED)
+    return azure.work.runtimes.choose(f"model {name}", conda.read_text(encoding="utf-8"), added=_ADDED)
 
 
 def _read(file: Path) -> dict[str, object]:

@@ -16,11 +16,13 @@ from sandbox.arm.kind import Body, Kind, Name, Refusal, action
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml import asset, content, no_code
 from sandbox.types.ml.asset import ML
+from sandbox.types.ml.credentials import READ
 from sandbox.types.ml.duration import seconds_of
 from sandbox.types.ml.job_needs import choose_runtime
 from sandbox.types.ml.job_state import workspace_of
 from sandbox.types.ml.vm_sizes import need_size
-from sandbox.work import places
+from sandbox.work import paths, places
+from sandbox.work.paths import PathError
 from sandbox.work.places import PlaceError
 from sandbox.work.process import StartError
 from sandbox.work.runtimes import Choice, RuntimeMissingError
@@ -118,7 +120,7 @@ class OnlineDeployment(Kind):
             await azure.revise(me, lambda current: current.body.update({_SERVED: served}))
         except UnhealthyError as error:
             raise Refusal(400, "ResourceNotReady", f"Deployment '{me.name}': {error}") from error
-        except (RuntimeMissingError, PlaceError, StartError) as error:
+        except (RuntimeMissingError, PathError, PlaceError, StartError) as error:
             raise Refusal(400, "UserError", f"Deployment '{me.name}': {error}.") from error
 
     async def start(self, me: Resource, azure: Azure) -> None:
@@ -157,9 +159,10 @@ async def _prepare(me: Resource, azure: Azure) -> Serving:
         script = no_code.write_script(folder / "code")
     if choice is None:
         choice = no_code.choose(_model_name(me, azure, workspace), _model_folder(me, azure, workspace, folder), azure)
-    if not (folder / "code" / script).is_file():
+    file = paths.inside(folder / "code", str(script))
+    if not file.is_file():
         raise PlaceError(f"its scoring script '{script}' is not in its code")
-    return _serving(me, azure, workspace, endpoint, choice, folder, folder / "code" / script)
+    return _serving(me, azure, workspace, endpoint, choice, folder, file)
 
 
 async def _bring_back(me: Resource, azure: Azure) -> None:
@@ -175,20 +178,21 @@ async def _fetch(me: Resource, azure: Azure, workspace: Resource, endpoint: Reso
         content.need_asset(principal, who, str(environment), "environments", workspace, azure)
     if code := me.get("properties.codeConfiguration.codeId"):
         where = content.locate(content.asset_uri(str(code), "codes", workspace, azure), workspace, azure)
-        content.need_access(principal, who, where, content.READ, azure)
+        content.need_access(principal, who, where, READ, azure)
         await places.fetch(azure.blobs, where.place, folder / "code")
     if model := me.get("properties.model"):
         where = content.locate(content.asset_uri(str(model), "models", workspace, azure), workspace, azure)
-        content.need_access(principal, who, where, content.READ, azure)
+        content.need_access(principal, who, where, READ, azure)
         target = _model_folder(me, azure, workspace, folder)
         whole = azure.blobs.head(where.place.account, where.place.container, where.place.path) is None
-        await places.fetch(azure.blobs, where.place, target / where.place.path.rpartition("/")[2] if whole else target)
+        last = where.place.path.rpartition("/")[2]
+        await places.fetch(azure.blobs, where.place, paths.inside(target, last) if whole and last else target)
 
 
 def _model_folder(me: Resource, azure: Azure, workspace: Resource, folder: Path) -> Path:
     """Where the model's file or folder lies, as on Azure: below its name and version."""
     name, _, version = _model_name(me, azure, workspace).rpartition(":")
-    return folder / "azureml-models" / name / version
+    return paths.inside(folder, f"azureml-models/{name}/{version}")
 
 
 def _model_name(me: Resource, azure: Azure, workspace: Resource) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sandbox import clock
 from sandbox.arm.azure import Azure
-from sandbox.arm.keys import derive_text
+from sandbox.arm.keys import own
 from sandbox.arm.kind import Body, Kind, Name, Refusal, action
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.arm.settings import setting
@@ -116,18 +116,18 @@ class OnlineEndpoint(Kind):
 def keys_of(me: Resource, view: View) -> dict[str, str]:
     """Primary and secondary key."""
     versions = me[_VERSIONS].items()
-    return {name: derive_text(view.reader, me.id.key, name, str(version), size=24) for name, version in versions}
+    return {name: own(view.reader, me, name, str(version), size=24) for name, version in versions}
 
 
 def token_of(me: Resource, ends: int, view: View) -> str:
     """The endpoint's own token that ends at a time, in seconds since 1970."""
-    return f"{ends}.{derive_text(view.reader, me.id.key, 'token', str(ends), size=32)}"
+    return f"{ends}.{own(view.reader, me, 'token', str(ends), size=32)}"
 
 
-def _check_shares(me: Resource, what: str, shares: Mapping[str, object], there: set[str]) -> None:
+def _check_shares(me: Resource, what: str, shares: Mapping[str, int], there: set[str]) -> None:
     for name, share in shares.items():
-        if not isinstance(share, int) or isinstance(share, bool) or not 0 <= share <= 100:
-            raise _refuse(me, f"{what} of '{name}' is {share}: want a whole number from 0 to 100")
+        if not 0 <= share <= 100:
+            raise _refuse(me, f"{what} of '{name}' is {share}: want 0 to 100")
         if share and name not in there:
             raise _refuse(me, f"{what} names deployment '{name}'; there is: {', '.join(sorted(there)) or 'none'}")
 

@@ -1,10 +1,13 @@
 """Registry: assets that many workspaces share, with a storage account of its own in each of its regions."""
 
+import re
+
 from sandbox import clock
 from sandbox.arm.kind import Body, Kind, Name, Refusal
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml.asset import ML, UNIQUE_REGISTRY
 
+_GROUP = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+", re.IGNORECASE)
 _SYSTEM_GROUP = "properties.managedResourceGroup"
 
 
@@ -39,7 +42,14 @@ class Registry(Kind):
             }
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
-        """Its own region is one of its regions."""
+        """Its own region is one of its regions, and the group of its storage is made for it."""
+        group = str(new[f"{_SYSTEM_GROUP}.resourceId"])
+        if old is None and (not _GROUP.fullmatch(group) or view.get(group)):
+            raise Refusal(
+                409, "ManagedResourceGroupConflict",
+                f"managedResourceGroup.resourceId of registry '{new.name}' is '{group}': want the id of a resource "
+                "group that does not exist yet, or none.",
+            )  # fmt: skip
         regions = [str(each.get("location", "")).replace(" ", "").lower() for each in _regions(new)]
         if new["location"] not in regions:
             raise Refusal(

@@ -14,6 +14,7 @@ from sandbox.arm.resource import Resource, View
 from sandbox.store.blobs import BlobError
 from sandbox.types.ml import content, upload
 from sandbox.types.ml.asset import ML, Version
+from sandbox.types.ml.credentials import READ
 from sandbox.types.ml.registry import storage_of
 from sandbox.work import places
 from sandbox.work.places import Place, PlaceError
@@ -86,7 +87,7 @@ async def bring(wanted: Wanted, registry: Resource, azure: Azure) -> Body:
 async def _copy(uri: str, workspace: Resource, registry: Resource, azure: Azure) -> str:
     where = content.locate(uri, workspace, azure)
     who = f"the identity of workspace '{workspace.name}'"
-    content.need_access(content.identity_of(workspace), who, where, content.READ, azure)
+    content.need_access(content.identity_of(workspace), who, where, READ, azure)
     account = storage_of(registry, azure)
     name = where.place.path.rpartition("/")[2] or "content"
     target = Place(account.name, await upload.container(account, registry, azure), name)

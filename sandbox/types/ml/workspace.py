@@ -5,10 +5,11 @@ Not here: what is made in its storage account along with it (workspace_storage.p
 
 from sandbox import clock
 from sandbox.arm.azure import Azure
-from sandbox.arm.keys import derive_text
+from sandbox.arm.keys import own
 from sandbox.arm.kind import Body, Kind, Name, Ref, Refusal, SoftDelete, action
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.constants import TENANT_ID
+from sandbox.types.managedidentity.user_assigned_identity import ASSIGN, IDENTITY
 from sandbox.types.ml.asset import ML
 from sandbox.types.ml.workspace_storage import grant, make_datastores, revoke
 from sandbox.types.storage.account import key
@@ -19,6 +20,8 @@ _FLAGS = (
     "allowPublicAccessWhenBehindVnet", "allowRecoverSoftDeletedWorkspace", "allowRoleAssignmentOnRG",
     "enableDataIsolation", "hbiWorkspace", "provisionNetworkNow", "softDeleteEnabled", "v1LegacyMode",
 )  # fmt: skip
+_STORAGE, _VAULT = "Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults"
+_INSIGHTS, _IMAGES = "Microsoft.Insights/components", "Microsoft.ContainerRegistry/registries"
 _AUTH_MODES = ("accesskey", "identity", "userdelegationsas")
 
 
@@ -41,13 +44,15 @@ class Workspace(Kind):
         *(f"properties.{flag}" for flag in _FLAGS),
         "properties.existingWorkspaces", "properties.featureStoreSettings", "properties.encryption",
     )  # fmt: skip
+    # The workspace hands out the account's key and gives its identity roles on vault and registry: who brings them in
+    # must be allowed to change them.
     refs = (
-        Ref("properties.storageAccount", "Microsoft.Storage/storageAccounts"),
-        Ref("properties.keyVault", "Microsoft.KeyVault/vaults"),
-        Ref("properties.applicationInsights", "Microsoft.Insights/components"),
-        Ref("properties.containerRegistry", "Microsoft.ContainerRegistry/registries"),
-        Ref("properties.hubResourceId", f"{ML}/workspaces"),
-        Ref("properties.primaryUserAssignedIdentity", "Microsoft.ManagedIdentity/userAssignedIdentities"),
+        Ref("properties.storageAccount", _STORAGE, f"{_STORAGE}/listKeys/action"),
+        Ref("properties.keyVault", _VAULT, f"{_VAULT}/write"),
+        Ref("properties.applicationInsights", _INSIGHTS, f"{_INSIGHTS}/write"),
+        Ref("properties.containerRegistry", _IMAGES, f"{_IMAGES}/write"),
+        Ref("properties.hubResourceId", f"{ML}/workspaces", f"{ML}/workspaces/hubs/join/action"),
+        Ref("properties.primaryUserAssignedIdentity", IDENTITY, ASSIGN),
     )
     frozen = ("kind", "properties.storageAccount", "properties.keyVault", "properties.hbiWorkspace")
     defaults = {
@@ -165,7 +170,7 @@ class Workspace(Kind):
     def notebook_keys(self, me: Resource, body: Body, azure: Azure) -> Body:
         """Keys of the notebook service."""
         names = ("primaryAccessKey", "secondaryAccessKey")
-        return {name: derive_text(azure.reader, me.id.key, "notebook", name) for name in names}
+        return {name: own(azure.reader, me, "notebook", name) for name in names}
 
     @action("resyncKeys")
     def resync(self, me: Resource, body: Body, azure: Azure) -> Body:

@@ -1,6 +1,7 @@
 """What a workspace makes in its storage account and vault along with itself: datastores, containers, roles."""
 
 from sandbox import clock
+from sandbox.arm.kind import Body
 from sandbox.arm.resource import Change, Resource
 from sandbox.types.storage.container import container_id
 
@@ -10,26 +11,35 @@ _FILE_CONTRIBUTOR = "69566ab7-960f-475b-8e7c-b3118f30c6bd"
 _VAULT_ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
 
 
+def born_with(me: Resource) -> dict[str, Body]:
+    """The four system datastores by name: of which type they are, and where."""
+    account = str(me["properties.storageAccount"]).rsplit("/", 1)[-1]
+    workspace_id = me["properties.workspaceId"]
+    return {
+        name: {"datastoreType": kind, "accountName": account, part: place}
+        for name, kind, part, place in (
+            ("workspaceblobstore", "AzureBlob", "containerName", f"azureml-blobstore-{workspace_id}"),
+            ("workspaceartifactstore", "AzureBlob", "containerName", "azureml"),
+            ("workspacefilestore", "AzureFile", "fileShareName", f"azureml-filestore-{workspace_id}"),
+            ("workspaceworkingdirectory", "AzureFile", "fileShareName", f"code-{workspace_id}"),
+        )
+    }
+
+
 def make_datastores(me: Resource, change: Change) -> None:
-    """The four system datastores with the containers and shares that they name."""
+    """The system datastores with the containers and shares that they name."""
     account = str(me["properties.storageAccount"])
     identity = str(me["properties.systemDatastoresAuthMode"]).lower() == "identity"
-    workspace_id = me["properties.workspaceId"]
-    for name, kind, place in (
-        ("workspaceblobstore", "AzureBlob", f"azureml-blobstore-{workspace_id}"),
-        ("workspaceartifactstore", "AzureBlob", "azureml"),
-        ("workspacefilestore", "AzureFile", f"azureml-filestore-{workspace_id}"),
-        ("workspaceworkingdirectory", "AzureFile", f"code-{workspace_id}"),
-    ):
-        blob = kind == "AzureBlob"
+    for name, place in born_with(me).items():
+        share = place.get("fileShareName")
         change.make(
-            container_id(account, place) if blob else f"{account}/fileServices/default/shares/{place}",
+            f"{account}/fileServices/default/shares/{share}"
+            if share
+            else container_id(account, place["containerName"]),
             {"properties": {}},
         )
         properties = {
-            "datastoreType": kind,
-            "accountName": account.rsplit("/", 1)[-1],
-            "containerName" if blob else "fileShareName": place,
+            **place,
             "subscriptionId": account.split("/")[2],
             "resourceGroup": account.split("/")[4],
             "credentials": {"credentialsType": "None" if identity else "AccountKey"},
@@ -69,9 +79,8 @@ def has(principal: str, role: str, target: str, change: Change) -> bool:
 
 
 def revoke(me: Resource, change: Change) -> None:
-    """The identity goes with the workspace, and every role that it had."""
+    """Every role that its identity had goes with the workspace."""
     principal = me.get("identity.principalId")
     for row in change.tx.all("SELECT key FROM grants WHERE principal = ?", (principal,)):
         if assignment := change.get(row["key"]):
             change.erase(assignment)
-    change.tx.run("DELETE FROM principals WHERE resource = ?", (me.id.key,))

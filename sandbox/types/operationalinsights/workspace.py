@@ -2,7 +2,7 @@
 
 from sandbox import clock
 from sandbox.arm.azure import Azure
-from sandbox.arm.keys import derive_text
+from sandbox.arm.keys import own
 from sandbox.arm.kind import Body, Kind, Name, Refusal, action
 from sandbox.arm.resource import Change, Resource, View
 
@@ -66,6 +66,6 @@ class Workspace(Kind):
     def shared_keys(self, me: Resource, body: Body, azure: Azure) -> Body:
         """Both keys of the data collector."""
         return {
-            "primarySharedKey": derive_text(azure.reader, me.id.key, "primary"),
-            "secondarySharedKey": derive_text(azure.reader, me.id.key, "secondary"),
+            "primarySharedKey": own(azure.reader, me, "primary"),
+            "secondarySharedKey": own(azure.reader, me, "secondary"),
         }

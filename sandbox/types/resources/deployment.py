@@ -3,6 +3,7 @@
 Not here: the template's expressions (arm/template_reader.py).
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,11 @@ _ENVELOPE = frozenset({
 })  # fmt: skip
 
 
+# What a template has by name, and what of a resource is read before its expressions are evaluated.
+_TABLES = ("parameters", "variables", "outputs")
+_SHAPES: Mapping[str, type] = {"dependsOn": list, "properties": dict, "resourceGroup": str, "scope": str}
+
+
 class Deployment(Kind):
     """``Microsoft.Resources/deployments``."""
 
@@ -29,12 +35,16 @@ class Deployment(Kind):
     level = "runs"
     name = Name(r"[-\w.()]{1,64}", "1-64 letters, digits, underscores, hyphens, periods or parentheses")
     lro = True
-    hidden = ("properties.template", "deployed")
+    hidden = ("properties.template", "deployed", "caller")
     differs = {
         "properties.mode": "Complete is refused: nothing is deleted by a deployment",
         "properties.template.resources.copy": "refused; each resource is written out",
         "uniqueString": "as stable as Azure's, other letters",
     }
+
+    def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
+        """It is deployed with the rights of whoever sent it last."""
+        new.body["caller"] = change.caller
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """A template to deploy, incrementally, whose expressions can be read."""
@@ -43,9 +53,16 @@ class Deployment(Kind):
             raise invalid(f"mode is '{mode}', and the sandbox deploys with Incremental only")
         if not isinstance(new.get("properties.template.resources"), list):
             raise invalid("properties.template.resources is missing")
+        for name in ("properties.parameters", *(f"properties.template.{part}" for part in _TABLES)):
+            _need_table(new, name)
         for resource in new["properties.template.resources"]:
-            if not isinstance(resource, dict) or not {"type", "name"} <= resource.keys():
+            if not isinstance(resource, dict) or not all(
+                isinstance(resource.get(key), str) for key in ("type", "name")
+            ):
                 raise invalid(f"a resource is {str(resource)[:80]}, and each needs a type and a name")
+            for key, wanted in _SHAPES.items():
+                if resource.get(key) is not None and not isinstance(resource[key], wanted):
+                    raise invalid(f"{key} of resource '{resource['name']}' is {str(resource[key])[:80]}")
             if "copy" in resource:
                 raise invalid(f"resource '{resource.get('name')}' has copy, which the sandbox does not expand")
 
@@ -56,12 +73,13 @@ class Deployment(Kind):
 
     async def apply(self, me: Resource, azure: Azure) -> None:
         """Write each resource on behalf of whoever asked, then evaluate the outputs."""
-        scope, made = _scope(me, azure), []
+        caller = str(me.get("caller", ""))
+        scope, made = _scope(me, azure.on_behalf_of(caller)), []
         for resource in _ordered(me, scope):
             where, body = _target(resource, scope)
-            await _write(where, body, me.author, azure)
+            await _write(where, body, caller, azure)
             made.append(where.text)
-        asked: Mapping[str, Any] = me.get("properties.template.outputs", {})
+        asked: Mapping[str, Any] = me.get("properties.template.outputs") or {}
         outputs = {
             name: {"type": each.get("type", "String"), "value": scope.evaluate(each.get("value"))}
             for name, each in asked.items()
@@ -81,7 +99,7 @@ class Deployment(Kind):
         self.check(wanted, None, azure)
         scope = _scope(wanted, azure)
         try:
-            await azure.change("", lambda change: _rehearse(wanted, scope, change))
+            await azure.change(azure.caller, lambda change: _rehearse(wanted, scope, change))
         except _Rehearsed:
             return {"id": me.id.text, "name": me.name, "properties": {"provisioningState": "Succeeded"}}
         except Refusal as refusal:
@@ -107,6 +125,18 @@ class Operation(Kind):
         """What the deployment has made so far."""
         me = view.need(scope)
         return [_operation(me, number, text) for number, text in enumerate(me.get("deployed", []), 1)]
+
+
+def _need_table(me: Resource, path: str) -> None:
+    """An object; but for variables, of objects."""
+    table = me.get(path)
+    if table is None:
+        return
+    if not isinstance(table, dict):
+        raise invalid(f"{path} is {str(table)[:80]}, and must be an object")
+    for name, each in table.items():
+        if not isinstance(each, dict) and not path.endswith("variables"):
+            raise invalid(f"{path}.{name} is {str(each)[:80]}, and must be an object")
 
 
 class _Rehearsed(Exception):  # noqa: N818 - no error: it undoes the rehearsal's transaction
@@ -148,7 +178,7 @@ def _ordered(me: Resource, scope: Scope) -> list[Mapping[str, Any]]:
 
 
 def _needs(resource: Mapping[str, Any], scope: Scope) -> set[str]:
-    return {str(scope.evaluate(each)).lower() for each in resource.get("dependsOn", [])}
+    return {str(scope.evaluate(each)).lower() for each in resource.get("dependsOn") or []}
 
 
 def _where(resource: Mapping[str, Any], scope: Scope) -> ids.ResourceId:
@@ -166,28 +196,25 @@ def _target(resource: Mapping[str, Any], scope: Scope) -> tuple[ids.ResourceId, 
     known = scope.view.registry.schema.of_arm_type(where.type)
     if known and "location" not in known.inputs:
         body.pop("location", None)
-    inner = resource.get("properties", {}).get("expressionEvaluationOptions", {}).get("scope", "outer")
-    nested = body["properties"].pop("template") if str(inner).lower() == "inner" else None
-    evaluated = scope.evaluate(body)
+    options = (resource.get("properties") or {}).get("expressionEvaluationOptions")
+    inner = isinstance(options, dict) and str(options.get("scope")).lower() == "inner"
+    nested = resource["properties"].get("template") if inner else None
+    if nested is not None:
+        body["properties"] = {key: value for key, value in body["properties"].items() if key != "template"}
+    evaluated = json.loads(json.dumps(scope.evaluate(body)))  # its own copy: two may have one value of a variable
     if nested is not None:
         evaluated["properties"]["template"] = nested
     return where, {key: value for key, value in evaluated.items() if value is not None}
 
 
 async def _write(where: ids.ResourceId, body: Body, caller: str, azure: Azure) -> None:
-    kind = azure.registry.need(where)
-    if not access.allowed(azure.reader, caller, kind.operation("write"), where.text):
-        raise Refusal(
-            403,
-            "AuthorizationFailed",
-            f"The caller '{caller}' of the deployment may not perform '{kind.operation('write')}' over '{where.text}'.",
-        )
     made = await azure.change(caller, lambda change: _save(where, body, change))
-    await kind.apply(made, azure)
+    await azure.registry.need(where).apply(made, azure)
 
 
 def _save(where: ids.ResourceId, body: Body, change: Change) -> Resource:
     kind = change.registry.need(where)
+    access.require(change.reader, change.caller, kind.operation("write"), where.text)
     old = change.get(where.text)
     new = accept(kind, where, body, old, change, patch=False)
     change.save(new)

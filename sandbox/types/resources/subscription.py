@@ -12,6 +12,10 @@ class Subscription(Kind):
     level = "enforced"
     provisioning = False
     made_by_azure = True
+    differs = {
+        "operationsStatus": "an operation that has ended can be polled for 24 hours",
+        "activity log": "kept for 90 days, and no more than 100,000 lines of it",
+    }
 
     def outputs(self, me: Resource, view: View) -> Body:
         """Names and state as ARM shows them."""

@@ -5,7 +5,7 @@ Not here: what is stored in it (planes/blob.py), who may sign with a key (planes
 
 from sandbox import clock
 from sandbox.arm.azure import Azure
-from sandbox.arm.keys import derive_text
+from sandbox.arm.keys import own
 from sandbox.arm.kind import Body, Kind, Name, Refusal, action
 from sandbox.arm.resource import Change, Resource, View, present
 
@@ -144,7 +144,7 @@ def _key(me: Resource, name: str, view: View) -> Body:
 
 def key(view: View, me: Resource, name: str) -> str:
     """One of the account's two keys, in base64."""
-    return derive_text(view.reader, me.id.key, name, str(me[f"{_VERSIONS}.{name}"]))
+    return own(view.reader, me, name, str(me[f"{_VERSIONS}.{name}"]))
 
 
 def keys(view: View, me: Resource) -> list[str]:

@@ -13,7 +13,7 @@ class BlobService(Kind):
     provisioning = False
     created = 200
     differs = {
-        "blob.core.windows.net": "block blobs only; no snapshots, leases, versions, tags, tiers and batches",
+        "blob.core.windows.net": "block blobs only; snapshots, leases, versions, tags, tiers and batches are refused",
         "properties.deleteRetentionPolicy": "kept; a deleted blob is gone at once",
         "properties.containerDeleteRetentionPolicy": "kept; a deleted container is gone at once",
         "properties.isVersioningEnabled": "kept; a blob has its last content only",

@@ -1,5 +1,6 @@
 """Expressions of templates, one rule at a time; deployments of whole templates are in types/resources."""
 
+import time
 from typing import Any, cast
 
 import pytest
@@ -79,3 +80,70 @@ def test_what_cannot_be_read_is_named(text: str, says: str) -> None:
         evaluate(text)
     assert (refused.value.status, refused.value.code) == (400, "InvalidTemplate")
     assert says in refused.value.message
+
+
+def refused(value: Any, **variables: Any) -> str:
+    """The message of the refusal that evaluating a value must end with."""
+    parameters = {"self": "[parameters('self')]"}
+    with pytest.raises(ArmError) as error:
+        Scope(GROUP, parameters, variables, cast(View, None)).evaluate(value)
+    assert (error.value.status, error.value.code) == (400, "InvalidTemplate")
+    return error.value.message
+
+
+def test_what_names_itself_is_refused_with_the_way_round() -> None:
+    assert "variable 'a' -> variable 'b' -> variable 'a'" in refused(
+        "[variables('a')]", a="[variables('b')]", b="[concat('x', variables('a'))]"
+    )
+    assert "parameter 'self' -> parameter 'self'" in refused("[parameters('self')]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[toLower(1)]", "[split(1, ',')]", "[join('a', 2)]", "[length(1)]", "[first(createArray())]", "[union(1, 2)]",
+        "[createObject(createArray(1), 2)]", "[json(1)]", "[substring(1, 2)]", "[concat(createArray(1), 2)]",
+        "[resourceId(1, 2)]", "[subscriptionResourceId('M.X/a')]", "[variables(createArray())]", "[parameters(1)]",
+        "[startsWith('a', 1)]", "[uniqueString(1)]", "[createArray(1)[-9]]", "[contains(createObject(1, 2), 'a')]",
+        "[not(1, 2)]", "[if(true())]", "[format('{9}', 1)]", "[replace('a', 1, 2)]", f"[{'9' * 5000}]",
+        f"[json('{'[' * 5000}')]", f"[{'concat(' * 3000}1{')' * 3000}]", f"[concat('{'x' * 25_000}')]",
+        {"[createArray()]": 1}, "[reference()]",
+    ],
+)  # fmt: skip
+def test_a_wrong_type_or_a_depth_without_end_is_refused(text: Any) -> None:
+    assert refused(text).startswith("Deployment template validation failed: ")
+
+
+@pytest.mark.parametrize("function", ["concat", "createArray", "createObject('a', {}, 'b', {})"])
+def test_variables_that_double_are_refused_before_they_fill_the_memory(function: str) -> None:
+    def twice(name: str) -> str:
+        call = f"variables('{name}')"
+        return f"[{function.format(call, call) if '{' in function else f'{function}({call}, {call})'}]"
+
+    doubling = {f"v{n}": twice(f"v{n - 1}") for n in range(1, 31)}
+    begun = time.perf_counter()
+    assert "larger than 4194304" in refused("[variables('v30')]", v0="0123456789", **doubling)
+    assert time.perf_counter() - begun < 5
+
+
+BIG_CONCAT = "[concat(" + ", ".join(["variables('big')"] * 500) + ")]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[replace(variables('big'), 'x', variables('big'))]",
+        "[join(split(variables('big'), 'x'), variables('big'))]",
+        f"[format('{'{0}' * 8000}', variables('big'))]",
+        BIG_CONCAT,
+    ],
+)
+def test_one_call_that_would_fill_the_memory_is_refused(text: str) -> None:
+    assert "larger than" in refused(text, big="x" * 200_000)
+
+
+def test_a_variable_is_evaluated_once_and_lists_are_joined_without_doubles() -> None:
+    chain = {f"v{n}": f"[if(equals(variables('v{n - 1}'), variables('v{n - 1}')), 'a', 'b')]" for n in range(1, 25)}
+    scope = Scope(GROUP, {}, {"v0": "x", **chain}, cast(View, None))
+    assert scope.evaluate("[variables('v24')]") == "a"
+    assert scope.evaluate("[union(createArray(1, 2), createArray(2, 'a', 3))]") == [1, 2, "a", 3]

@@ -67,7 +67,7 @@ def test_numbers_and_truth_values_may_be_text_as_the_cli_writes_them(tmp_path: P
         ),
         ("config: {}", ["proj:on: missing", "proj:names: missing", "pulumi config set on VALUE"]),
         ("config: 3", ["'config' is an integer; want keys and values"]),
-        ("a: [", ["not YAML"]),
+        ("a: [", ["Pulumi.dev.yaml:1: not YAML: expected the node content, but found '<stream end>'"]),
         ("- a", ["holds an array; want keys and values"]),
     ],
 )

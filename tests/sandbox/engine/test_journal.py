@@ -3,16 +3,18 @@
 import os
 import random
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from sandbox.engine.events import Mode
+from sandbox.engine.events import Diagnostic, Mode
 from sandbox.engine.journal import Edit, Journal
 from sandbox.engine.state import Resource
 from sandbox.store import snapshot
-from sandbox.store.migrate import StateError
+from sandbox.store.migrate import StateError, prepare
 from tests.sandbox.engine.harness import Stack
 
 PROGRAM = "\n".join(f'R("r{n}", size={n}, text="{"x" * 40}")' for n in range(30))
@@ -34,7 +36,7 @@ def test_a_changed_row_is_noticed_and_the_file_named(stack: Stack) -> None:
         stack.run("up")
     for text in (str(stack.home.database), "fake:x:R::a", "python -m sandbox restore"):
         assert text in str(caught.value)
-    snapshot.restore(stack.home.database)
+    snapshot.restore(stack.home)
     stack.up()
     assert stack.cloud.log == []
 
@@ -50,7 +52,7 @@ def test_a_broken_file_is_noticed_by_every_mode_and_restored(stack: Stack, how: 
     for mode in get_args(Mode):
         with pytest.raises(StateError, match="restore"):
             stack.run(mode)
-    snapshot.restore(database)
+    snapshot.restore(stack.home)
     stack.up()
     assert stack.cloud.log == []
 
@@ -119,6 +121,56 @@ def test_a_full_disk_is_told_with_path_and_bytes_and_loses_nothing(
     assert len(stack.cloud.objects) == 6
 
 
+@contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Another process is in the middle of a write."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def test_a_locked_file_is_not_called_damaged(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.up('R("a")')
+    monkeypatch.setattr("sandbox.store.migrate.BUSY_SECONDS", 0.1)
+    with locked(stack.home.database), pytest.raises(StateError, match=r"kept it locked.*run the same command") as told:
+        Journal.open(stack.home, "dev", write=True)
+    assert "damaged" not in str(told.value)
+    assert "purge" not in str(told.value)
+    journal = Journal.open(stack.home, "dev", write=True)
+    with locked(stack.home.database), pytest.raises(StateError, match="kept it locked"):
+        journal.begin("create", Resource(urn="urn:pulumi:dev::proj::fake:x:R::z", type="fake:x:R", custom=True))
+    journal.close()
+
+
+def test_a_full_disk_is_not_called_damage(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(stack.home.database)
+    real = sqlite3.connect
+
+    def full(path: object, **options: object) -> sqlite3.Connection:
+        connection: sqlite3.Connection = real(path, **options)  # type: ignore[call-overload]
+        connection.execute("PRAGMA max_page_count = 1")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", full)
+    with pytest.raises(StateError, match=r"no room to write it.*bytes are free.*run the same command") as told:
+        Journal.open(stack.home, "dev", write=True)
+    assert "damaged" not in str(told.value)
+
+
+@pytest.mark.parametrize("mode", ["up", "refresh", "destroy"])
+def test_a_run_that_went_well_is_done_even_when_its_state_cannot_be_copied(stack: Stack, mode: Mode) -> None:
+    stack.up('R("a")')
+    good = stack.home.root / "state.db.good"
+    before = good.read_bytes()
+    (stack.home.root / "state.db.part").mkdir()
+    assert stack.run(mode, 'R("a")\nR("b")').ok
+    warnings = [each.message for each in stack.events if isinstance(each, Diagnostic) and each.severity == "warning"]
+    assert ["state.db.part: cannot be written" in each and "copy of before is kept" in each for each in warnings] == [
+        True
+    ]
+    assert good.read_bytes() == before
+
+
 def test_writes_that_arrive_together_share_one_commit(stack: Stack) -> None:
     stack.up("")
     journal = Journal.open(stack.home, "dev", write=True)
@@ -128,4 +180,4 @@ def test_writes_that_arrive_together_share_one_commit(stack: Stack) -> None:
     assert len(Journal.open(stack.home, "dev", write=False).current) == 1
     journal.flush()
     assert len(Journal.open(stack.home, "dev", write=False).current) == 101
-    journal.close(good=True)
+    journal.close()

@@ -153,7 +153,7 @@ def test_what_nobody_knows_the_end_of_is_settled_by_the_next_run(stack: Stack) -
     assert "the line broke" in stack.failing('R("a", fail="uncertain")')
     journal = Journal.open(stack.home, "dev", write=True)
     assert [intent.op for intent in journal.intents] == ["create"]
-    journal.close(good=False)
+    journal.close()
     with stack.cloud.state() as content:
         content["objects"]["a"] = {"fail": "uncertain"}  # it took place after all
     stack.up('R("a", fail=None)')

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
@@ -20,6 +21,7 @@ from azure.storage.blob import (
     generate_container_sas,
 )
 
+from sandbox.planes import blob_signing
 from tests.sandbox.conftest import Sandbox
 from tests.sandbox.planes.conftest import ACCOUNT, CONTRIBUTOR, READER, Account, Principal, assign
 
@@ -225,6 +227,13 @@ def test_an_account_key_signs_where_the_account_lets_it(
         )  # fmt: skip
 
 
+def test_a_signature_without_an_end_is_refused(account: Account, full: ContainerClient, keys: list[str]) -> None:
+    query = {"sv": "2022-11-02", "sr": "b", "sp": "r"}
+    query["sig"] = blob_signing.sign(keys[0], blob_signing.service(query, ACCOUNT, full.container_name, "a"))
+    client = BlobClient(account.url, full.container_name, "a", credential=urlencode(query))
+    refused(client.download_blob, 403, "AuthenticationFailed")
+
+
 def test_a_regenerated_key_ends_what_the_old_one_signed(
     local: Sandbox, account: Account, full: ContainerClient, keys: list[str]
 ) -> None:
@@ -274,6 +283,46 @@ def test_a_copy_within_an_account_asks_the_callers_own_right_to_read(
     assign(local, f"{blobs}/{full.container_name}", stranger.object_id, READER)
     assert target.start_copy_from_url(source)["copy_status"] == "success"
     assert other.download_blob("copy").readall() == b"content"
+
+
+@pytest.mark.parametrize("signer", ["account key", "delegation key"])
+def test_a_signature_for_one_container_copies_from_no_other(
+    account: Account, service: BlobServiceClient, full: ContainerClient, keys: list[str], signer: str
+) -> None:
+    other = service.create_container(f"{full.container_name}-{signer[0]}")
+    now = datetime.now(UTC)
+    signing: dict[str, Any] = {"account_key": keys[0]}
+    if signer == "delegation key":
+        signing = {"user_delegation_key": service.get_user_delegation_key(now - HOUR, now + HOUR)}
+    everything = ContainerSasPermissions(read=True, write=True, create=True, list=True)
+    to, of = (
+        generate_container_sas(ACCOUNT, name, permission=everything, expiry=now + HOUR, **signing)
+        for name in (other.container_name, full.container_name)
+    )
+    target = BlobClient(account.url, other.container_name, "copy", credential=to)
+    source = full.get_blob_client("a").url
+    refused(lambda: target.start_copy_from_url(source), 401, "CannotVerifyCopySource")
+    assert target.start_copy_from_url(f"{source}?{of}")["copy_status"] == "success"
+
+
+def test_a_signature_of_a_container_opens_its_blobs_and_its_list_not_the_container_itself(
+    account: Account, full: ContainerClient, keys: list[str]
+) -> None:
+    name, expiry = full.container_name, datetime.now(UTC) + HOUR
+    letters = {"read": True, "write": True, "delete": True, "list": True, "create": True}
+    whole = generate_container_sas(
+        ACCOUNT, name, account_key=keys[0], permission=ContainerSasPermissions(**letters), expiry=expiry
+    )
+    client = ContainerClient(account.url, name, credential=whole)
+    assert [each.name for each in client.list_blobs()] == ["a"]
+    for attempt in (
+        client.delete_container, client.get_container_properties, lambda: client.set_container_metadata({"a": "b"}),
+    ):  # fmt: skip
+        refused(attempt, 403, "AuthorizationPermissionMismatch")
+    signed = generate_account_sas(
+        ACCOUNT, keys[0], ResourceTypes(container=True), AccountSasPermissions(delete=True), expiry
+    )
+    ContainerClient(account.url, name, credential=signed).delete_container()
 
 
 @pytest.mark.parametrize("how", ["upload", "sync copy", "block"])

@@ -9,7 +9,7 @@ from sandbox.arm.schema import Schema
 from sandbox.constants import TENANT_ID
 from sandbox.provider.azure_native import AzureNative
 from sandbox.provider.base import ProviderError
-from sandbox.provider.held import of_state
+from sandbox.provider.held import Held, of_state
 from sandbox.values import Props
 from tests.sandbox.conftest import Sandbox
 
@@ -63,7 +63,8 @@ def test_a_deleted_vault_keeps_its_name(
     assert f"the name '{inputs['vaultName']}' is taken until " in said
     assert f"az keyvault recover --name {inputs['vaultName']}" in said
     assert (f"az keyvault purge --name {inputs['vaultName']}" in said) is not protected
-    assert ("cannot be purged" in said) is protected
+    assert ("cannot be purged: another name_salt, under mlops:platform in the stack file, gives" in said) is protected
+    assert ("make purge removes the sandbox" in said) is protected
     back = {**inputs, "properties": {**inputs["properties"], "createMode": "recover"}}
     alone.create(VAULT, back, preview=True, timeout=0)
     made(AzureNative(provider._schema, {}, provider._client, alone._find_held), VAULT, back)
@@ -92,3 +93,12 @@ def test_a_workspace_keeps_its_name_in_its_group(alone: AzureNative) -> None:
     with pytest.raises(ProviderError, match="for 14 days"):
         alone.diff(WORKSPACE, "/id", inputs, {}, {**inputs, "location": "northeurope"})
     assert alone.diff(WORKSPACE, "/id", inputs, {}, {**inputs, "resourceGroupName": "h"}).replaces
+
+
+def test_a_deleted_workspace_keeps_its_name_from_its_own_group_alone(provider: AzureNative) -> None:
+    path = "/subscriptions/s/resourcegroups/g/providers/microsoft.machinelearningservices/workspaces/w"
+    kept = Held(path, "w", "westeurope", "2026-01-01T00:00:00+00:00", {})
+    native = AzureNative(provider._schema, {}, provider._client, lambda *_: [kept])
+    inputs: Props = {"resourceGroupName": "G", "workspaceName": "w", "location": "westeurope"}
+    assert "the name 'w' is taken until 2026-01-15" in refusal(native, WORKSPACE, inputs)
+    native.create(WORKSPACE, {**inputs, "resourceGroupName": "h"}, preview=True, timeout=0)

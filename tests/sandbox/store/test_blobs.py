@@ -1,16 +1,22 @@
 """Containers and blobs without the HTTP around them: what is kept where, what goes when, what a crash leaves."""
 
 import asyncio
+import base64
+import hashlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import resource
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sandbox.store.blob_rows import drop_container, save_container
+from sandbox.store.blob_rows import COLUMNS, drop_container, save_container
 from sandbox.store.blobs import Blob, BlobError, Blobs, Content
-from sandbox.store.bodies import IN_ROW
-from sandbox.store.db import Store
+from sandbox.store.bodies import IN_ROW, Body
+from sandbox.store.db import Store, Tx
 
 LARGE = os.urandom(IN_ROW + 1)
 HERE = ("account", "data")
@@ -185,6 +191,76 @@ def test_committed_and_new_blocks_make_one_blob(tmp_path: Path) -> None:
     within(tmp_path, work)
 
 
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    """This process may open few files beside those that earlier tests left open; a new one has a higher number."""
+    before, highest = (
+        resource.getrlimit(resource.RLIMIT_NOFILE),
+        max(int(path.name) for path in Path("/proc/self/fd").iterdir()),
+    )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 100, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("few_files")
+def test_a_blob_of_many_blocks_needs_few_files_and_little_memory(tmp_path: Path) -> None:
+    """Blocks in files of their own and small ones in rows, both more than could be open or held at once."""
+    large, small = [os.urandom(IN_ROW + 1) for _ in range(3)], [os.urandom(IN_ROW) for _ in range(3)]
+    ids = [base64.b64encode(f"{number:05}".encode()).decode() for number in range(1500)]
+
+    async def work(place: Place) -> None:
+        held = [await place.blobs.bodies.keep(content) for content in large]
+
+        def stage(tx: Tx) -> None:
+            for number, block in enumerate(ids):
+                body = Body(IN_ROW, "", small[number % 3], None) if number >= 1200 else held[number % 3]
+                tx.run(
+                    "INSERT INTO blocks VALUES (?,?,?,?,?,?,?)", (*HERE, "a", block, body.size, body.file, body.body)
+                )
+
+        await place.store.write(stage)
+        tracemalloc.start()
+        blob = await place.blobs.commit(*HERE, "a", [("Latest", block) for block in ids], {})
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 8 * 1024 * 1024
+        expected = hashlib.sha256(b"".join(large) * 400 + b"".join(small) * 100).digest()
+        found = hashlib.sha256()
+        for piece in place.blobs.read(blob):
+            found.update(piece)
+        assert found.digest() == expected
+
+    within(tmp_path, work)
+
+
+def test_a_block_that_is_replaced_while_a_list_joins_is_none_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(place: Place) -> None:
+        await place.blobs.stage(*HERE, "a", "AA==", LARGE)
+        await place.blobs.stage(*HERE, "a", "QQ==", b"small")
+        loop, read = asyncio.get_running_loop(), place.blobs.bodies.read
+        replaced: list[None] = []
+
+        def late(*of: Any) -> Iterator[bytes]:
+            if not replaced:
+                replaced.append(None)
+                for block in ("AA==", "QQ=="):
+                    stage = place.blobs.stage(*HERE, "a", block, b"new")
+                    asyncio.run_coroutine_threadsafe(stage, loop).result(10)
+                time.sleep(0.1)  # the sweeper has had its time
+            return read(*of)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(place.blobs.bodies, "read", late)
+            blob = await place.blobs.commit(*HERE, "a", [("Latest", "AA=="), ("Latest", "QQ==")], {})
+        assert b"".join(place.blobs.read(blob)) == LARGE + b"small"
+        await place.swept(1)
+
+    within(tmp_path, work)
+
+
 def test_many_writers_of_one_name_leave_one_of_their_contents(tmp_path: Path) -> None:
     async def work(place: Place) -> None:
         contents = [os.urandom(IN_ROW * (number % 3) + number) for number in range(30)]
@@ -217,5 +293,55 @@ def test_a_listing_goes_on_where_it_stopped(tmp_path: Path) -> None:
                     break
             assert (found, folded) == (names, ["a", "b/", "b0", "c/"])
         assert [blob.name for blob in place.blobs.walk(*HERE, "b/")] == names[1:4]
+
+    within(tmp_path, work)
+
+
+def test_a_folded_page_costs_a_step_a_folder(tmp_path: Path) -> None:
+    """200,000 blobs in 1,000 folders: SQLite looks at one blob of each folder."""
+    names = [f"folder-{folder:04}/blob-{number:03}" for folder in range(1000) for number in range(200)]
+
+    async def work(place: Place) -> None:
+        def fill(tx: Tx) -> None:
+            for name in names:
+                tx.run(
+                    f"INSERT INTO blobs ({COLUMNS}) VALUES (?,?,?,0,NULL,'{{}}','e','','','[]')",  # noqa: S608 - a constant
+                    (*HERE, name),
+                )
+
+        await place.store.write(fill)
+        steps = 0
+
+        def count() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        place.store._reading.set_progress_handler(count, 1000)
+        begun = time.perf_counter()
+        page = place.blobs.page(*HERE, delimiter="/")
+        took = time.perf_counter() - begun
+        assert (len(page.prefixes), page.blobs, page.marker) == (1000, [], "")
+        assert steps < 200, f"{steps},000 instructions in {took:.3f} s"  # 50 ms are 2,000,000 on a slow machine
+        place.store._reading.set_progress_handler(None, 0)
+
+    within(tmp_path, work)
+
+
+def test_files_are_still_removed_after_one_could_not_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(place: Place) -> None:
+        remove, failing = place.blobs.bodies.remove, [True]
+
+        def refuse_once(file: str) -> None:
+            if failing:
+                failing.clear()
+                raise PermissionError(13, "Permission denied", file)
+            remove(file)
+
+        monkeypatch.setattr(place.blobs.bodies, "remove", refuse_once)
+        await place.blobs.put(*HERE, "large", LARGE)
+        await place.blobs.delete(*HERE, "large")
+        await place.swept(0)
+        assert not failing
 
     within(tmp_path, work)

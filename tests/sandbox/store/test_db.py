@@ -12,6 +12,7 @@ import pytest
 from sandbox.store.blob_rows import save_container
 from sandbox.store.blobs import Blobs
 from sandbox.store.db import DiskFullError, Store, Tx
+from sandbox.store.migrate import prepare
 
 PUT = "INSERT INTO meta VALUES (?, ?)"
 
@@ -138,3 +139,29 @@ def test_a_revision_stands_for_resources_only(tmp_path: Path) -> None:
         await store.close()
 
     asyncio.run(run())
+
+
+def test_only_the_first_who_opens_a_file_looks_at_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state of some GiB is not read again by each `up` while its gateway runs."""
+    said: list[str] = []
+    real = sqlite3.connect
+
+    def told(path: object, **options: object) -> sqlite3.Connection:
+        connection: sqlite3.Connection = real(path, **options)  # type: ignore[call-overload]
+        connection.set_trace_callback(said.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", told)
+
+    async def work() -> None:
+        for _ in range(2):
+            store = Store(tmp_path / "state.db")
+            assert [each for each in said if "quick_check" in each]
+            said.clear()
+            prepare(tmp_path / "state.db")
+            assert not [each for each in said if "quick_check" in each]
+            await store.close()
+        prepare(tmp_path / "state.db")
+        assert [each for each in said if "quick_check" in each]
+
+    asyncio.run(work())

@@ -1,6 +1,10 @@
 import asyncio
 import contextlib
+import os
+import socket
+import tempfile
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -27,15 +31,16 @@ def ask(answer: bytes, *, timeout: float = 5, wait: float = 0) -> tuple[Reply, b
             writer.close()
             served.set()
 
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
+        async with await asyncio.start_unix_server(serve, folder / "s"):
             try:
-                reply = await request(port, "POST", "/score?a=b", [("x-one", "1")], b"body", timeout)
+                reply = await request(folder / "s", "POST", "/score?a=b", [("x-one", "1")], b"body", timeout)
             finally:
                 await served.wait()
         return reply, heard
 
-    return uvloop.run(work())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        return uvloop.run(work())
 
 
 def test_a_request_is_sent_whole_and_its_answer_read_whole() -> None:
@@ -63,6 +68,23 @@ def test_an_answer_that_comes_too_late_is_a_timeout() -> None:
         ask(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", timeout=0.05, wait=0.3)
 
 
-def test_nobody_there_is_refused() -> None:
+def test_nobody_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConnectionRefusedError):
-        uvloop.run(request(1, "GET", "/"))
+        uvloop.run(request(_dead(tmp_path / "dead"), "GET", "/"))
+    with pytest.raises(FileNotFoundError):
+        uvloop.run(request(tmp_path / "never", "GET", "/"))
+
+
+def test_an_address_may_be_longer_than_the_system_takes(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    (folder / "dead").symlink_to(_dead(tmp_path / "dead"))
+    with pytest.raises(ConnectionRefusedError):
+        uvloop.run(request(folder / "dead", "GET", "/"))
+
+
+def _dead(path: Path) -> Path:
+    """A socket that nobody listens on any more."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(path))
+    return path

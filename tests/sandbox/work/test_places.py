@@ -8,6 +8,7 @@ import uvloop
 from sandbox.store.blob_rows import save_container
 from sandbox.store.blobs import Blobs
 from sandbox.store.db import Store
+from sandbox.work.paths import PathError
 from sandbox.work.places import Place, PlaceError, exists, fetch, store
 
 ROOT = Place("acc", "box", "")
@@ -72,14 +73,33 @@ def test_a_folder_whose_name_begins_alike_is_left_out(in_storage: Any, tmp_path:
     assert [path.name for path in (tmp_path / "in").iterdir()] == ["x"]
 
 
-@pytest.mark.parametrize("name", ["a/../../escaped", "a//etc/passwd", "a/.."])
+@pytest.mark.parametrize("name", ["a/../../escaped", "a//etc/passwd", "a///etc/passwd", "a/..", "a/x\0y", "a/x\\y"])
 def test_no_blob_is_written_outside_the_folder(in_storage: Any, tmp_path: Path, name: str) -> None:
     async def work(blobs: Blobs) -> None:
         await blobs.put("acc", "box", name, b"1")
         await fetch(blobs, ROOT.below("a"), tmp_path / "in/deep")
 
-    with pytest.raises(PlaceError, match="no name for a file"):
+    with pytest.raises(PathError, match="no name for a file"):
         in_storage(work)
+
+
+def test_links_are_not_followed_and_told_after_the_files_are_kept(in_storage: Any, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "own").write_text("o")
+    (source / "link").symlink_to(tmp_path / "secret")
+    kept: list[str] = []
+
+    async def work(blobs: Blobs) -> None:
+        try:
+            await store(blobs, source, ROOT.below("there"))
+        finally:
+            kept.extend(blob.name for blob in blobs.walk("acc", "box", ""))
+
+    with pytest.raises(PlaceError, match=r"^link: a link is not followed"):
+        in_storage(work)
+    assert kept == ["there/own"]
 
 
 def test_nothing_there_and_no_container_are_errors_that_name_the_place(in_storage: Any, tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_a_process_that_ended_meanwhile_is_not_adopted_but_its_end_is_known(fold
 def test_a_recycled_number_is_neither_adopted_nor_killed(folder: Path) -> None:
     other = subprocess.Popen(SLEEP)
     try:
-        keeper.write(folder / "process.json", {"pid": other.pid, "word": "another", "port": 0})
+        keeper.write(folder / "process.json", {"pid": other.pid, "word": "another"})
 
         async def later() -> process.Process | None:
             return process.adopt(folder)
@@ -244,7 +244,7 @@ def test_a_folder_is_not_mistaken_for_another_whose_name_begins_alike(folder: Pa
     assert marked(folder / "job2")
 
 
-def test_a_server_is_handed_a_socket_on_loopback(folder: Path) -> None:
+def test_a_server_is_handed_a_socket_that_only_its_owner_reaches(folder: Path) -> None:
     script = (
         "import os, socket\n"
         "assert (os.environ['LISTEN_FDS'], os.environ['LISTEN_PID']) == ('1', str(os.getpid()))\n"
@@ -253,12 +253,12 @@ def test_a_server_is_handed_a_socket_on_loopback(folder: Path) -> None:
         "client.sendall(b'hello'); client.close()"
     )
 
-    async def work() -> tuple[str, int]:
+    async def work() -> None:
         started = await begin(folder, [sys.executable, "-c", script], listen=True)
-        with contextlib.closing(socket.create_connection(("127.0.0.1", started.port), timeout=5)) as client:
+        assert started.socket.is_socket()
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as client:
+            client.connect(os.path.relpath(started.socket))
             assert client.recv(10) == b"hello"
-            address: tuple[str, int] = client.getpeername()
         await started.wait()
-        return address
 
-    assert run(work())[0] == "127.0.0.1"
+    run(work())

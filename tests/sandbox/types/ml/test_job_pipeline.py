@@ -96,7 +96,7 @@ def test_a_step_is_known_to_run_history_and_not_listed_among_the_jobs(world: Wor
 
 @runs
 def test_steps_that_do_not_wait_for_each_other_run_side_by_side(world: World) -> None:
-    go = world.sandbox.home.root / "both"
+    go = world.sandbox.home.root.parent / "both"
     job = submit(world, "beside", {name: step(world, "wait", file=str(go)) for name in ("a", "b")})
     until(lambda: [each["status"] for each in children(world, job).values()] == ["Running", "Running"])
     go.touch()
@@ -122,7 +122,7 @@ def test_a_failed_step_fails_the_pipeline_with_its_error_and_what_needs_it_is_no
 @runs
 @pytest.mark.parametrize(("go_on", "other"), [(True, "Completed"), (False, "Canceled")])
 def test_other_steps_go_on_after_a_failure_if_the_pipeline_says_so(world: World, go_on: bool, other: str) -> None:
-    go = world.sandbox.home.root / f"go-{go_on}"
+    go = world.sandbox.home.root.parent / f"go-{go_on}"
     name = f"goes-on-{go_on}"
     settings = {"continue_on_step_failure": go_on}
     job = submit(
@@ -136,7 +136,7 @@ def test_other_steps_go_on_after_a_failure_if_the_pipeline_says_so(world: World,
 
 @runs
 def test_cancel_ends_every_step(world: World) -> None:
-    never = str(world.sandbox.home.root / "never")
+    never = str(world.sandbox.home.root.parent / "never")
     job = submit(world, "canceled", {"a": step(world, "wait", file=never), "b": step(world, "wait", file=never)})
     until(lambda: [each["status"] for each in children(world, job).values()] == ["Running", "Running"])
     assert world.sandbox.call("POST", f"{job}/cancel").status == 200
@@ -197,6 +197,36 @@ def test_a_pipeline_that_could_never_run_is_refused_when_it_is_submitted(world: 
         assert says in answer.body["error"]["message"], answer
 
 
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        (
+            {"sed": "7", "sead": "1"},
+            "it is given 'sead', 'sed', which component 'typed' does not declare; its inputs are",
+        ),
+        ({"seed": "abc"}, "input 'seed' is 'abc': component 'typed' declares it as integer"),
+        ({"seed": "7.5"}, "input 'seed' is '7.5'"),
+        ({"rate": "fast"}, "input 'rate' is 'fast': component 'typed' declares it as number"),
+        ({"deep": "yes"}, "input 'deep' is 'yes': component 'typed' declares it as boolean"),
+        ({"seed": "-7", "rate": "1e-3", "deep": "True", "word": "7"}, ""),
+        ({"rate": "2", "deep": "false"}, ""),
+    ],
+)
+def test_a_job_gives_a_pipeline_component_what_it_declares(world: World, inputs: dict[str, str], says: str) -> None:
+    kinds = {"seed": "integer", "rate": "number", "deep": "boolean", "word": "string"}
+    spec = {
+        "name": "typed", "version": "1", "type": "pipeline",
+        "inputs": {name: {"type": kind, "optional": True} for name, kind in kinds.items()},
+        "jobs": {"one": step(world, "make")},
+    }  # fmt: skip
+    world.put(f"{world.ws}/components/typed/versions/1", {"properties": {"componentSpec": spec}})
+    given = {name: {"jobInputType": "literal", "value": value} for name, value in inputs.items()}
+    properties = {"jobType": "Pipeline", "componentId": f"{world.ws}/components/typed/versions/1", "inputs": given}
+    answer = world.sandbox.call("PUT", f"{world.ws}/jobs/{'-'.join(inputs)}", {"properties": properties})
+    assert answer.status == (400 if says else 201), answer
+    assert not says or says in answer.body["error"]["message"]
+
+
 @runs
 @pytest.mark.parametrize(
     ("name", "inputs", "says"),
@@ -220,7 +250,7 @@ def test_a_step_with_wrong_inputs_fails_the_pipeline(
 
 @runs
 def test_a_pipeline_goes_on_when_the_gateway_was_killed_and_no_step_runs_twice(world: World) -> None:
-    home = world.sandbox.home.root
+    home = world.sandbox.home.root.parent
     component(
         world, "counts", f"echo ${{{{inputs.name}}}} >> {home}/count; while [ ! -e {home}/on ]; do sleep 0.02; done; "
         "touch ${{outputs.out}}/f",

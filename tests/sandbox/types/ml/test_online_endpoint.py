@@ -35,6 +35,8 @@ def test_it_says_where_it_is_reached(endpoint: Endpoint) -> None:
         ({"traffic": {"red": 100}}, "traffic names deployment 'red'; there is: blue, green"),
         ({"traffic": {"blue": 101}}, "traffic of 'blue' is 101"),
         ({"traffic": {"blue": -1}}, "traffic of 'blue' is -1"),
+        ({"traffic": {"blue": True}}, "properties.traffic.blue: true is true or false; want a whole number"),
+        ({"mirrorTraffic": {"blue": 1.5}}, "properties.mirrorTraffic.blue: 1.5 is "),
         ({"mirrorTraffic": {"green": 60}}, "want one deployment with at most 50"),
         ({"mirrorTraffic": {"blue": 10, "green": 10}}, "want one deployment with at most 50"),
         ({"traffic": {"blue": 100}, "mirrorTraffic": {"blue": 10}}, "'blue' takes traffic and cannot take mirrored"),
@@ -114,6 +116,20 @@ def test_unknown_ways_to_sign_in_are_refused_and_none_can_change(world: World, e
     assert answer.status == 409
 
 
+def test_an_endpoint_without_keys_lists_none(world: World) -> None:
+    path = world.endpoint("keyless", mode="AADToken").path
+    answer = world.sandbox.call("POST", f"{path}/listKeys")
+    assert answer.status == 400
+    assert "it has no keys: its authMode is AADToken" in answer.body["error"]["message"]
+
+
+def test_a_put_leaves_regenerated_keys(endpoint: Endpoint) -> None:
+    assert endpoint.world.sandbox.call("POST", f"{endpoint.path}/regenerateKeys", {"keyType": "Primary"}).status < 300
+    made = endpoint.key("primaryKey")
+    endpoint.world.put(endpoint.path, BODY)
+    assert endpoint.key("primaryKey") == made
+
+
 @runs
 def test_a_regenerated_key_replaces_one_and_leaves_the_other(endpoint: Endpoint) -> None:
     endpoint.traffic(blue=100)
@@ -128,6 +144,9 @@ def test_a_regenerated_key_replaces_one_and_leaves_the_other(endpoint: Endpoint)
 
 
 def test_no_key_is_in_the_state(endpoint: Endpoint) -> None:
+    given = {**BODY["properties"], "keys": {"primaryKey": "a-key-of-my-own", "secondaryKey": "x"}}  # type: ignore[dict-item]
+    endpoint.world.put(endpoint.path, {**BODY, "properties": given})
     state = endpoint.world.sandbox.home.database
     content = b"".join(path.read_bytes() for path in state.parent.glob("state.db*"))
     assert endpoint.key("primaryKey").encode() not in content
+    assert b"a-key-of-my-own" not in content

@@ -114,3 +114,35 @@ def test_files_go_up_and_come_down_by_links(world: World, registry: str) -> None
     address, _, query = down["blobReferenceForConsumption"]["credential"]["sasUri"].partition("?")
     read = world.sandbox.call("GET", f"{address}/m/w?{query}", None, "", {"x-ms-version": "2024-11-04"})
     assert (read.status, read.body) == (200, b"weights")
+
+
+def test_a_link_to_read_is_for_the_files_of_the_asset_that_it_is_asked_for(world: World, registry: str) -> None:
+    account = ""
+    containers = {}
+    for name in ("one", "two"):
+        up = front(world, "PUT", f"{registry}/tempdatarefs/{name}/versions/1", {}).body["blobReferenceForConsumption"]
+        account, _, containers[name] = up["blobUri"].rpartition("/")
+        content = {"modelUri": f"{up['blobUri']}/m", "modelType": "custom_model"}
+        assert front(world, "PUT", f"{registry}/models/{name}/versions/1", {"properties": content}).status == 201
+
+    def asked(name: str, **more: str) -> Answer:
+        return front(world, "POST", f"{registry}/datarefs/{name}/versions/1", more)
+
+    own = asked("one").body["blobReferenceForConsumption"]
+    assert own["blobUri"] == f"{account}/{containers['one']}"
+    for refused in (
+        asked("one", blobUri=f"{account}/{containers['two']}/m"),
+        asked("one", blobUri=f"{account}/{containers['one']}/much"),
+        asked("absent", blobUri=f"{account}/{containers['one']}/m"),
+    ):
+        assert (refused.status, refused.code) == (404, "UserError"), refused
+        assert "Registry 'Shared' has no asset" in refused.body["error"]["message"]
+
+
+def test_its_storage_takes_no_group_that_is_there(world: World) -> None:
+    kept = world.sandbox.group("kept")
+    for group in (kept, kept.upper(), f"{kept}/providers/{ML}/workspaces/x"):
+        wanted = body()
+        wanted["properties"]["managedResourceGroup"] = {"resourceId": group}
+        refused = world.refused(place(world, "grabs"), wanted)
+        assert (refused.status, refused.code) == (409, "ManagedResourceGroupConflict"), refused

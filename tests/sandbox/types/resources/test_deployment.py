@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.constants import OBJECT_ID
 from sandbox.planes.login import hash_secret
-from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
+from tests.sandbox.conftest import SUBSCRIPTION, Answer, Sandbox
 from tests.sandbox.world import until
 
 runs = pytest.mark.runs("Microsoft.Resources/deployments")
@@ -20,7 +21,7 @@ def group(sandbox: Sandbox) -> str:
     return sandbox.group("templates")
 
 
-def resource(arm_type: str, name: str, **more: Any) -> dict[str, Any]:
+def resource(arm_type: object, name: str, **more: Any) -> dict[str, Any]:
     return {
         "type": arm_type,
         "apiVersion": "2024-11-30",
@@ -40,9 +41,8 @@ def deploy(sandbox: Sandbox, group: str, name: str, content: dict[str, Any]) -> 
     path = f"{group}/providers/Microsoft.Resources/deployments/{name}"
     answer = sandbox.call("PUT", path, content)
     assert answer.status in (200, 201), answer
-    status = answer.headers["azure-asyncoperation"]
-    ended = until(lambda: (a := sandbox.call("GET", status).body)["status"] != "InProgress" and a)
-    return {**sandbox.call("GET", path).body, "error": ended.get("error", {"message": ""})["message"]}
+    error = ended(sandbox, answer).get("error", {"message": ""})
+    return {**sandbox.call("GET", path).body, "error": error["message"]}
 
 
 @runs
@@ -121,6 +121,8 @@ def test_a_nested_template_is_deployed_in_its_own_scope(sandbox: Sandbox, group:
         ),
         (body(resource(IDENTITIES, "a/b")), "needs 1 names, not 2"),
         (body(resource("Microsoft.Unknown/things", "a")), "Microsoft.Unknown"),
+        (body(outputs={"o": {"value": "[variables('a')]"}}, variables={"a": "[variables('a')]"}), "circular reference"),
+        (body(outputs={"o": {"value": "[toLower(1)]"}}), "toLower() in"),
         (body(resource(STORAGE, "badname!", kind="StorageV2", sku={"name": "Standard_LRS"})), "badname!"),
     ],
 )  # fmt: skip
@@ -139,6 +141,13 @@ def test_a_template_that_cannot_be_deployed_fails_and_says_why(
         ({"properties": {"mode": "Incremental"}}, "properties.template.resources is missing"),
         (body({"name": "untyped"}), "each needs a type and a name"),
         (body(resource(IDENTITIES, "x", copy={"name": "c", "count": 2})), "resource 'x' has copy"),
+        (body(resource(1, "x")), "each needs a type and a name"),
+        (body(resource(IDENTITIES, "x", dependsOn="y")), "dependsOn of resource 'x' is y"),
+        (body(resource(IDENTITIES, "x", properties=[1])), "properties of resource 'x' is [1]"),
+        (body(parameters=["p"]), "properties.template.parameters is ['p'], and must be an object"),
+        (body(parameters={"p": "x"}), "properties.template.parameters.p is x, and must be an object"),
+        (body(variables=["v"]), "properties.template.variables is ['v'], and must be an object"),
+        (body(outputs={"o": "x"}), "properties.template.outputs.o is x, and must be an object"),
     ],
 )
 def test_what_the_sandbox_does_not_deploy_is_refused(
@@ -173,27 +182,85 @@ def test_the_callers_own_rights_count_for_each_resource(sandbox: Sandbox, group:
     )  # fmt: skip
     path = f"{group}/providers/Microsoft.Resources/deployments/limited"
     answer = sandbox.call("PUT", path, content, token)
-    ended = until(
-        lambda: (a := sandbox.call("GET", answer.headers["azure-asyncoperation"]).body)["status"] != "InProgress" and a
-    )
-    assert (ended["status"], ended["error"]["code"]) == ("Failed", "AuthorizationFailed")
-    assert "'Microsoft.Authorization/roleAssignments/write'" in ended["error"]["message"]
+    end = ended(sandbox, answer)
+    assert (end["status"], end["error"]["code"]) == ("Failed", "AuthorizationFailed")
+    assert "'Microsoft.Authorization/roleAssignments/write'" in end["error"]["message"]
     assert sandbox.call("GET", f"{group}/providers/{IDENTITIES}/allowed").status == 200
+
+
+def assigning() -> dict[str, Any]:
+    """A template that a Contributor may not deploy."""
+    role = "[subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1')]"
+    return body(
+        {
+            "type": "Microsoft.Authorization/roleAssignments", "apiVersion": "2022-04-01", "name": "[guid('b')]",
+            "properties": {"roleDefinitionId": role, "principalId": OBJECT_ID},
+        }
+    )  # fmt: skip
+
+
+def ended(sandbox: Sandbox, answer: Answer) -> dict[str, Any]:
+    """A deployment's operation at its end."""
+    status = answer.headers["azure-asyncoperation"]
+    found: dict[str, Any] = until(lambda: (a := sandbox.call("GET", status).body)["status"] != "InProgress" and a)
+    return found
+
+
+def test_a_deployment_that_another_sends_again_has_the_rights_of_the_other(fresh_sandbox: Sandbox) -> None:
+    sandbox, group = fresh_sandbox, fresh_sandbox.group("again")
+    token = contributor(sandbox, group)
+    path = f"{group}/providers/Microsoft.Resources/deployments/inherited"
+    assert ended(sandbox, sandbox.call("PUT", path, assigning()))["status"] == "Succeeded"
+    again = sandbox.call("POST", f"{path}/validate", assigning(), token).body["error"]["details"][0]
+    assert again["code"] == "AuthorizationFailed"
+    answer = sandbox.call("PUT", path, assigning(), token)
+    assert ended(sandbox, answer)["error"]["code"] == "AuthorizationFailed"
+    shown = sandbox.call("GET", path).body
+    assert "caller" not in shown
+    # A deployment that a crash cut off goes on as the one who sent it last, too.
+    sandbox.kill()
+    operation = answer.headers["azure-asyncoperation"].split("?")[0].rpartition("/")[2]
+    connection = sqlite3.connect(sandbox.home.database, timeout=30)
+    with connection:
+        connection.execute(
+            "UPDATE operations SET state = 'InProgress', error = NULL, ended = NULL WHERE id = ?", (operation,)
+        )
+    connection.close()
+    sandbox.start()
+    assert ended(sandbox, answer)["error"]["code"] == "AuthorizationFailed"
+
+
+def test_a_reference_shows_what_the_caller_may_read(sandbox: Sandbox, group: str) -> None:
+    other = sandbox.group("templates-other")
+    account = f"{other}/providers/{STORAGE}/referredto"
+    made = sandbox.call(
+        "PUT", account, {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    )
+    outputs = {"seen": {"type": "object", "value": f"[reference('{account}', '2024-01-01', 'Full')]"}}
+    shown = deploy(sandbox, group, "refers", body(outputs=outputs))
+    seen = shown["properties"]["outputs"]["seen"]["value"]
+    assert seen["properties"]["creationTime"] == made.body["properties"]["creationTime"]
+    assert "keyVersions" not in seen["properties"]
+    path = f"{group}/providers/Microsoft.Resources/deployments/pries"
+    answer = sandbox.call("PUT", path, body(outputs=outputs), contributor(sandbox, group))
+    error = ended(sandbox, answer)["error"]
+    assert error["code"] == "AuthorizationFailed"
+    assert f"'{STORAGE}/read' over scope '{account}'" in error["message"]
 
 
 def contributor(sandbox: Sandbox, group: str) -> str:
     """A token of an application that is a Contributor of the group, so that it may not assign roles."""
-    secret = secrets.token_hex(16)
+    who, secret = str(uuid.uuid4()), secrets.token_hex(16)
     connection = sqlite3.connect(sandbox.home.database, timeout=30)
     with connection:
         connection.execute(
-            "INSERT INTO principals VALUES ('maker-object', 'maker', 'maker', ?, '')", (hash_secret(secret),)
+            "INSERT INTO principals VALUES (?, ?, 'maker', ?, '')", (f"{who}-object", who, hash_secret(secret))
         )
     connection.close()
     definition = (
         f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/b24988ac-6180-42a0-ab88-20f7382dd24c"
     )
     path = f"{group}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
-    sent = {"properties": {"principalId": "maker-object", "roleDefinitionId": definition}}
+    sent = {"properties": {"principalId": f"{who}-object", "roleDefinitionId": definition}}
     assert sandbox.call("PUT", path, sent).status == 201
-    return sandbox.token(client=("maker", secret))
+    return sandbox.token(client=(who, secret))

@@ -1,0 +1,83 @@
+"""A job keeps inside what is its own: the names that it gives, the links that it leaves, the files that it sees."""
+
+import os
+
+import pytest
+
+from sandbox.work import cover
+from tests.sandbox.conftest import Sandbox
+from tests.sandbox.world import World
+
+runs = pytest.mark.runs("Microsoft.MachineLearningServices/workspaces/jobs")
+
+
+@pytest.fixture(scope="module")
+def world(sandbox: Sandbox) -> World:
+    return World(sandbox)
+
+
+@runs
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+@pytest.mark.parametrize("name", ["/etc/x", "../up", "a/b", "a\0b", ""])
+def test_a_name_of_an_input_or_output_that_is_no_file_of_the_job_is_refused(world: World, side: str, name: str) -> None:
+    given = {"jobInputType": "literal", "value": "1"} if side == "inputs" else {"jobOutputType": "uri_folder"}
+    world.environment("plain")
+    properties = {"jobType": "Command", "command": "true", "environmentId": "azureml:plain:1", side: {name: given}}
+    answer = world.refused(f"{world.ws}/jobs/names", {"properties": properties})
+    assert answer.status == 400
+    assert f"{side} has {name!r}" in answer.body["error"]["message"]
+
+
+@runs
+@pytest.mark.parametrize("name", ["%2F%2Fabs/x", "%2F..%2F..%2Fup", "back%5Cslash"])
+def test_code_whose_names_lead_out_of_the_folder_fails_the_job(world: World, name: str) -> None:
+    code = world.code(f"evil{abs(hash(name))}", {"main.py": "", name: "x"})
+    job = world.submit(f"evil{abs(hash(name))}", "true", codeId=code)
+    assert world.ended(job) == "Failed"
+    assert "no name for a file below a folder" in world.error(job)
+
+
+@runs
+def test_links_that_a_job_leaves_are_not_followed(world: World) -> None:
+    secret = world.sandbox.home.secret
+    outputs = {"o": {"jobOutputType": "uri_folder"}}
+    job = world.submit("links", f"echo f >${{{{outputs.o}}}}/f; ln -s {secret} ${{{{outputs.o}}}}/l", outputs=outputs)
+    assert world.ended(job) == "Failed"
+    assert world.error(job).startswith("output 'o': l: a link is not followed")
+    job = world.submit("swaps", f"rmdir ${{{{outputs.o}}}}; ln -s {secret} ${{{{outputs.o}}}}", outputs=outputs)
+    assert world.ended(job) == "Failed"
+    assert "links are not followed" in world.error(job)
+    job = world.submit(
+        "tampers", f"ln -s {secret} outputs/l; ln -sf {secret} ../artifacts/system_logs/sandbox.log; exit 3"
+    )
+    before = secret.read_text(encoding="utf-8")
+    assert world.ended(job) == "Failed"
+    assert secret.read_text(encoding="utf-8") == before
+    assert not [name for name in world.history(job, "/details")["logFiles"] if name.endswith("sandbox.log")]
+
+
+@runs
+def test_a_job_that_the_sandbox_cannot_start_has_failed(world: World) -> None:
+    job = world.submit("nul", "true", environmentVariables={"A": "x\0y"})
+    assert world.ended(job) == "Failed"
+    assert world.error(job).startswith("The sandbox could not run the job: ValueError: embedded null byte")
+
+
+@runs
+@pytest.mark.skipif(bool(cover.trouble()), reason="no namespaces for users here")
+def test_a_job_sees_nothing_of_the_sandbox_but_its_own(world: World) -> None:
+    home = world.sandbox.home
+    hidden = [home.secret, home.database, home.authority / "ca.key", home.server, home.blobs]
+    job = world.submit(
+        "peeks", f"ls {' '.join(map(str, hidden))}; ls {home.root} {home.work}/jobs; echo x >{home.secret}; "
+        f"head -c 27 $SSL_CERT_FILE; id -u; cat /proc/{world.sandbox.server.pid}/environ; exit 0",
+    )  # fmt: skip
+    assert world.ended(job) == "Completed", world.error(job)
+    log = world.log(job)
+    for path in hidden:
+        assert f"cannot access '{path}': No such file or directory" in log
+    assert "authority\nmlflow\nwork\n" in log
+    assert "BEGIN CERTIFICATE" in log
+    assert f"{os.getuid()}\n" in log
+    assert f"/proc/{world.sandbox.server.pid}/environ: Permission denied" in log
+    assert home.secret.read_text(encoding="utf-8").strip() != "x"
