@@ -6,8 +6,7 @@ Not here: what is asked. `asset_version` says why it asks itself.
 import functools
 from typing import Any
 
-from components.credential import credential
-from components.importing import alone
+from azure_client import alone, credential
 
 _HOST = "https://management.azure.com"
 # The one that pulumi-azure-native 3.29 uses for machine learning.

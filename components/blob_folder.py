@@ -12,8 +12,7 @@ import pulumi
 from pulumi import dynamic
 
 import naming
-from components.credential import credential
-from components.importing import alone
+from azure_client import alone, credential
 from components.place import UploadTarget
 from naming import Content
 

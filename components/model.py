@@ -18,7 +18,7 @@ from components.online_endpoint import OnlineEndpoint, OnlineEndpointArgs
 from components.place import WorkspaceRef
 from components.serving import Serving
 from components.training_pipeline import TrainingPipeline, TrainingPipelineArgs
-from live_file import LiveDeployment
+from live_file import LiveDeployment, LiveTraining
 from model_file import ModelFile
 from naming import Names
 from settings import ModelSettings
@@ -78,8 +78,7 @@ class Model(pulumi.ComponentResource):
         if not settings.promoted:
             trained = self._training(environment)
         declared = {"code": code.reference, "environment": environment.reference, "script": file.serving.script}
-        for line in next_release(settings, declared, args.live):
-            pulumi.log.info(f"{name}: {line}", self)
+        self._tell(declared, trained)
         self.exports: dict[str, Any] = {
             "endpoint": endpoint.endpoint_name,
             "scoringUri": endpoint.scoring_uri,
@@ -92,6 +91,24 @@ class Model(pulumi.ComponentResource):
             },
         }
         self.register_outputs(self.exports)
+
+    def _tell(self, declared: dict[str, str], trained: dict[str, Any]) -> None:
+        """Says what the next release will do; without the data, whose version is then unknown, what else differs."""
+        args = self._args
+
+        def tell(data: object) -> None:
+            training = None
+            if not args.settings.promoted:
+                training = LiveTraining(
+                    pipeline=trained["pipeline"],
+                    data=data if isinstance(data, str) else None,
+                    environment=trained["trainEnvironment"],
+                    inputs=args.file.training.inputs,
+                )
+            for line in next_release(args.settings, declared, training, args.live):
+                pulumi.log.info(f"{self._name}: {line}", self)
+
+        pulumi.Output.from_input(trained["data"]).apply(tell, run_with_unknowns=True)
 
     def _part(self, part: str) -> str:
         """Logical name of a part. Names of models hold no full stop, so two models never share one."""
@@ -168,33 +185,71 @@ class Model(pulumi.ComponentResource):
         )
 
 
-def next_release(settings: ModelSettings, declared: dict[str, str], live: tuple[LiveDeployment, ...]) -> list[str]:
+def next_release(
+    settings: ModelSettings,
+    declared: dict[str, str],
+    training: LiveTraining | None,
+    live: tuple[LiveDeployment, ...],
+) -> list[str]:
     """What the next release will do, as far as it can be told from what is declared and what is live.
 
     Args:
         settings: what the stack decides.
         declared: ``code``, ``environment`` and ``script`` that the program declares.
+        training: what the program would train with; None for a promoted model.
         live: deployments behind the endpoint, the newest last.
     """
     where = "take a model from the ML registry" if settings.promoted else "train a model"
     if not live:
-        return [f"nothing is live; the next release will {where} and put its first deployment"]
-    newest = live[-1]
-    wanted = declared | {"instance type": settings.instance_type}
-    has = {
-        "code": newest.code,
-        "environment": newest.environment,
-        "script": newest.script,
-        "instance type": newest.instance_type,
-    }
-    # A model that brings its own code and environment is not served with ours.
-    differs = [f"{what} {has[what]} -> {wanted[what]}" for what in has if has[what] not in (None, wanted[what])]
+        return [f"the live file names no deployment; the next release will {where} and put the first one"]
+    newest, wanted = live[-1], declared | {"instance type": settings.instance_type}
+    trains, serves = _trains(newest, training), _serves(newest, wanted)
+    same = next(
+        (each for each in live[:-1] if each.trained and not _trains(each, training) + _serves(each, wanted)), None
+    )
     said = []
-    if differs:
-        said.append(f"the next release will put a new deployment beside {newest.name}, because {', '.join(differs)}")
+    if trains:
+        differs = f"train again and put a new deployment beside {newest.name}, because {', '.join(trains + serves)}"
+        # A version that was judged against another one than the present proves nothing any more.
+        kept = f"; or leave all as it is, where {same.name} takes the traffic" if same else ""
+        said.append(f"the next release will {differs}{kept}")
+    elif serves and same:
+        said.append(f"the next release will give all traffic to {same.name}, which is what the files say now")
+    elif serves:
+        said.append(f"the next release will put a new deployment beside {newest.name}, because {', '.join(serves)}")
     if settings.instance_count != newest.instance_count:
         said.append(
             f"the next release will give {newest.name} {settings.instance_count} instances instead of "
             f"{newest.instance_count}"
         )
     return said
+
+
+def _serves(live: LiveDeployment, wanted: dict[str, str]) -> list[str]:
+    """How a deployment differs from one that would be made now, its model aside."""
+    has = {
+        "code": live.code,
+        "environment": live.environment,
+        "script": live.script,
+        "instance type": live.instance_type,
+    }
+    # A model that brings its own code and environment is not served with ours.
+    return [f"{what} {has[what]} -> {wanted[what]}" for what in has if has[what] not in (None, wanted[what])]
+
+
+def _trains(live: LiveDeployment, wanted: LiveTraining | None) -> list[str]:
+    """How what a model was trained with differs from what it would be trained with now; what is unknown does not."""
+    had = live.trained
+    if had is None or wanted is None:
+        return []
+    parts = {
+        "pipeline": (had.pipeline, wanted.pipeline),
+        "data": (had.data, wanted.data),
+        "training environment": (had.environment, wanted.environment),
+    }
+    named = [f"{what} {old} -> {new}" for what, (old, new) in parts.items() if new not in (None, old)]
+    return named + [
+        f"input {key} {had.inputs.get(key, 'nothing')} -> {wanted.inputs.get(key, 'nothing')}"
+        for key in sorted({*had.inputs, *wanted.inputs})
+        if had.inputs.get(key) != wanted.inputs.get(key)
+    ]

@@ -10,8 +10,7 @@ from typing import Any
 import pulumi
 from pulumi import dynamic
 
-from components.credential import credential
-from components.importing import alone
+from azure_client import alone, credential
 
 # Azure promises ten minutes.
 _DEADLINE_SECONDS = 600

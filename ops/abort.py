@@ -54,7 +54,9 @@ def abort(azure: Endpoint, store: Store, name: str, step: Step, *, why: str = ""
 
 def _main(given: argparse.Namespace) -> dict[str, object]:
     stack = Stack.read(given.outputs)
-    endpoint = stack.model(given.model).endpoint
+    model = stack.model(given.model)
+    endpoint = model.endpoint
+    command.about(model.name)
     with Report().step("abort") as step:
         store = BlobStore(stack.release_store, endpoint)
         weights = abort(Workspace(stack), store, endpoint, step, why=given.reason)
@@ -62,9 +64,9 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return {"endpoint": endpoint, "traffic": weights, "done_before": step.done_before}
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
-    made = command.parser("abort", __doc__.partition("\n")[0])
+    made = command.parser("abort", __doc__.partition("\n")[0], "the traffic is as it was, or given back as a whole")
     made.add_argument("--reason", default="", metavar="TEXT", help="reason, kept in the history")
     return made
 

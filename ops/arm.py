@@ -8,6 +8,8 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from azure_client import credential
+
 _ARM = "https://management.azure.com"
 _API = "2024-10-01"
 
@@ -22,12 +24,11 @@ class Arm:
     def __init__(self, scope: str) -> None:
         from azure.core import PipelineClient
         from azure.core.pipeline.policies import BearerTokenCredentialPolicy, HeadersPolicy, RetryPolicy
-        from azure.identity import DefaultAzureCredential
 
         # It says at length what it tried to sign in with; the command says what to do about it.
         logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
-        credential = BearerTokenCredentialPolicy(DefaultAzureCredential(), f"{_ARM}/.default")
-        self._client: Any = PipelineClient(_ARM, policies=[HeadersPolicy(), RetryPolicy(), credential])
+        signed_in = BearerTokenCredentialPolicy(credential(), f"{_ARM}/.default")
+        self._client: Any = PipelineClient(_ARM, policies=[HeadersPolicy(), RetryPolicy(), signed_in])
         self._scope = scope
 
     def get(self, path: str) -> dict[str, Any]:

@@ -22,13 +22,16 @@ from ops.report import Report
 _PROJECT = Path("Pulumi.yaml")
 
 
-def trained_models(stack: str) -> list[str]:
-    """Models that a stack trains, by its configuration; what is wrong with that is the program's to say."""
+def declared_models(stack: str, *, promoted: bool) -> list[str]:
+    """Models that a stack trains, or those that it takes from the registry, by its configuration.
+
+    What is wrong with that is the program's to say.
+    """
     try:
         project = yaml.safe_load(_PROJECT.read_text(encoding="utf-8"))["name"]
         config = yaml.safe_load(Path(f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
         models: list[Any] = config[f"{project}:models"]
-        return [entry["name"] for entry in models if not entry.get("promoted")]
+        return [entry["name"] for entry in models if bool(entry.get("promoted")) is promoted]
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
         return []
 
@@ -59,7 +62,7 @@ def _state(folder: Path) -> list[tuple[str, int, int]]:
 
 def _main(given: argparse.Namespace) -> dict[str, object]:
     report, made = Report(), []
-    recipes = model.read(name for name in trained_models(given.stack) if name in model.known())
+    recipes = model.read(name for name in declared_models(given.stack, promoted=False) if name in model.known())
     for path, made_by in {each.file.data.path: each.file.data.made_by for each in recipes.values()}.items():
         if Path(path).is_dir():
             if make(path, made_by):
@@ -73,9 +76,9 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return {"made": made}
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
-    made = command.bare_parser("data", __doc__.partition("\n")[0])
+    made = command.bare_parser("data", __doc__.partition("\n")[0], "what is made by now is kept")
     made.add_argument("--stack", default="dev", metavar="NAME", help="(%(default)s)")
     return made
 

@@ -64,8 +64,10 @@ class Deployments:
     def is_up(self, wanted: LiveDeployment) -> bool:
         """True when the file names it and it answers with as many instances as wanted."""
         found = self.there().get(wanted.name)
-        same_count = found is not None and found.instance_count == wanted.instance_count
-        return wanted in self.named() and found is not None and found.ready and same_count
+        # The name stands for everything else.
+        same = {(each.name, each.instance_count) for each in self.named()}
+        wants = (wanted.name, wanted.instance_count)
+        return wants in same and found is not None and found.ready and found.instance_count == wanted.instance_count
 
     def bring_up(self, wanted: LiveDeployment, step: Step) -> None:
         """Names a deployment and applies; a failed one of that name is taken away first, and tried anew.

@@ -55,9 +55,9 @@ class Call:
         )
 
     def _command(self) -> str:
-        python = Path(sys.executable)
-        here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
-        return f"{_quoted(here)} -m ops.endpoint --outputs {_quoted(self.outputs)} --model {self.model}"
+        return (
+            f"{shlex.quote(command.program())} -m ops.endpoint --outputs {_quoted(self.outputs)} --model {self.model}"
+        )
 
     def _pasted(self, line: str) -> str:
         return f"bash -c {shlex.quote(f'{self.before} && {line}')}" if self.before else line
@@ -120,7 +120,7 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
     made = command.parser("endpoint", __doc__.partition("\n")[0])
     what = made.add_mutually_exclusive_group()

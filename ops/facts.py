@@ -21,6 +21,9 @@ class Cloud(Protocol):
     def models(self, name: str) -> list[ModelVersion]:  # noqa: D102 - see Workspace
         ...
 
+    def data(self) -> list[str]:  # noqa: D102 - see Workspace
+        ...
+
     def model_names(self) -> list[str]:  # noqa: D102 - see Workspace
         ...
 

@@ -1,6 +1,6 @@
 """The health gate: asks a deployment and the running one the same questions at the same time, and compares.
 
-Four things decide, each with as many requests as it takes to tell:
+Three things decide, each with as many requests as it takes to tell:
 
     answers   every answer is the one that the model gave when it was trained: one wrong one is a no
     errors    the share of errors is shown to be within what is allowed (Clopper and Pearson's bound, 95 %): 149
@@ -9,11 +9,13 @@ Four things decide, each with as many requests as it takes to tell:
     latency   the 95th percentile is within the budget, and not much above the running deployment's (bootstrap of
               pairs) as long as that one has as much to do: of 200 values it is the tenth from above, and its
               interval spans about ten ranks. More late answers than chance explains are a no at once
-    shift     predictions on the same questions are told as a stability index; a model may carry a bound for it
 
 So a gate asks 200 of each at least. What stays open is asked on, up to a limit; errors that are still open there are a
 no. Through the weights it asks as a caller does, and counts who answered: an error of the other deployment is never one
 of this deployment's.
+
+How far its predictions on the same questions are shifted is told as a stability index and decides nothing: a better
+model predicts something else.
 """
 
 import time
@@ -93,13 +95,11 @@ class Judged:
         stable: the deployment that runs, asked by name as well; empty when there is none.
         share: percentage of the callers' requests that reaches the candidate. From 1 on it is also asked as a caller
             does, through the weights; at 100 only so, since that is the same.
-        max_shift: largest stability index of the predictions; None only tells it.
     """
 
     candidate: str
     stable: str = ""
     share: int = 0
-    max_shift: float | None = None
 
 
 @dataclass
@@ -303,9 +303,6 @@ def _decide(tally: Tally, who: Judged, budget: Budget, *, over: bool) -> Verdict
         if high > 1 and not over:
             return None
     moved = shift(tally.predictions[1], tally.predictions[0]) if tally.predictions[0] else None
-    if moved is not None and who.max_shift is not None and moved > who.max_shift:
-        says = f"predictions of {who.candidate} are shifted by {moved:.2f} against {who.stable}'s"
-        return Verdict(healthy=False, says=f"{says}, allowed are {who.max_shift:.2f}")
     return Verdict(healthy=True, says=_numbers(tally, who, moved))
 
 
@@ -329,11 +326,11 @@ def _numbers(tally: Tally, who: Judged, moved: float | None) -> str:
     if who.stable:
         others = [each for _, each in tally.times]
         beside = f" in {p95(others):.0f} ms" if others else ""
-        parts.append(f"{who.stable} beside it {tally.stable.requests}, {tally.stable.errors} errors{beside}")
+        parts.append(f"{who.stable} at the same time {tally.stable.requests}, {tally.stable.errors} errors{beside}")
     if tally.refused:
         parts.append(f"{tally.refused} it does not take")
     if moved is not None:
-        parts.append(f"shift {moved:.2f}")
+        parts.append(f"predictions shifted by {moved:.2f}")
     if tally.callers:
         parts.append("callers got " + ", ".join(f"{name} {count}" for name, count in sorted(tally.callers.items())))
     return "; ".join(parts)

@@ -17,11 +17,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ops import command
 from ops.command import OpsError
 from ops.rollout_state import ConflictError, State, Store, moment, stamp
 
 # A controller that has not written for this long is gone; it writes at least each BEAT seconds.
-TERM = timedelta(seconds=30)
+TERM = timedelta(seconds=15)
 BEAT = 3.0
 _ATTEMPTS = 20
 
@@ -37,7 +38,7 @@ class LostError(OpsError):
             what = f"the rollout was taken over by {state.holder or 'somebody'}"
         super().__init__(
             what, why="the traffic is theirs",
-            repair="look with python -m ops.status, then start again if it is still wanted",
+            repair=f"look with {command.next_command('status')}, then start again if it is still wanted",
         )  # fmt: skip
 
 
@@ -162,7 +163,7 @@ def take(store: Store, *, say: Callable[[str], None]) -> Hold:
                 raise OpsError(
                     f"{state.holder} works on this endpoint" + (f": a rollout to {state.to}" if state.to else ""),
                     why="it has just renewed its hold, and two cannot both set the traffic",
-                    repair="wait for it, or give the traffic back with python -m ops.abort",
+                    repair=f"wait for it, or give the traffic back with {command.next_command('abort')}",
                 )
             left = (moment(state.holder_until) - store.now()).total_seconds()
             say(f"waits for {state.holder}, which is gone if it does not write within {left:.0f} s")

@@ -49,7 +49,17 @@ def of_data(
         data: ``NAME:VERSION``.
         shared: versions in the registry.
         elsewhere: other workspaces that may have deployments of the registry's models.
+
+    Raises:
+        UsageError: neither the workspace nor a model of the registry knows this version; names those they know.
     """
+    there = sorted({*azure.data(), *(each.properties["data"] for each in shared if "data" in each.properties)})
+    if data not in there:
+        raise UsageError(
+            f"{command.option('data', data)}: there is no such version of data",
+            why=f"want NAME:VERSION; there are {', '.join(there) or 'none'}",
+            repair=command.next_command("lineage", data=there[-1]) if there else "",
+        )
     versions = Versions(azure=azure)
     models = [each for name in azure.model_names() for each in versions.of(name) if each.properties.get("data") == data]
     names = {each.reference for each in models}
@@ -97,8 +107,6 @@ def told(value: object, indent: str = "") -> str:
 def _main(given: argparse.Namespace) -> dict[str, object]:
     stack = Stack.read(given.outputs)
     others = [Stack.read(file) for file in given.also]
-    if given.data and given.data.count(":") != 1:
-        raise UsageError(f"--data {given.data}: want NAME:VERSION, as `models.<name>.data` in the outputs")
     workspace = Workspace(stack)
     if given.data:
         registry = Registry(stack.registry) if stack.registry else None
@@ -112,7 +120,7 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return result
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
     made = command.parser("lineage", __doc__.partition("\n")[0])
     made.add_argument("--data", metavar="NAME:VERSION", help="go from this data version to what was made of it")

@@ -7,11 +7,13 @@ deployments that it did not name before, and those that it named and Azure has n
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
-from live_file import LiveDeployment, LiveFile, LiveFileError, deployment_name, live_deployment
+from live_file import LiveDeployment, LiveFile, LiveFileError, LiveTraining, deployment_name, live_deployment
 from ops import command
 from ops.command import UsageError
 from ops.register import number
@@ -32,7 +34,8 @@ def read(stack: str) -> LiveFile:
     except LiveFileError as error:
         raise UsageError(
             f"the live file cannot be read: {error}",
-            repair="take it back from version control, or delete it and run python -m ops.live --restore",
+            repair="take it back from version control, or delete it and run "
+            f"{command.next_command('live', restore=True)}",
         ) from None
 
 
@@ -44,6 +47,34 @@ def entries(stack: str, model: str) -> tuple[LiveDeployment, ...]:
 def write(stack: str, model: str, wanted: Iterable[LiveDeployment]) -> None:
     """Names these deployments for a model; those of the other models stay as they are."""
     read(stack).having(model, tuple(wanted)).write()
+
+
+class Endpoints(Protocol):
+    """What a workspace serves."""
+
+    def endpoint_names(self) -> list[str]:  # noqa: D102 - see Workspace
+        ...
+
+    def deployments(self, endpoint: str) -> list[Deployed]:  # noqa: D102 - see Workspace
+        ...
+
+
+def forget(name: str, stack: Stack, azure: Endpoints) -> list[str]:
+    """Takes out the models that a stack has no more, and returns them; one that some endpoint still runs stays.
+
+    The stack's outputs alone would not do: those of an earlier day do not have a model that came later.
+    """
+    file = read(name)
+    gone = [model for model in file.models if model not in stack.models]
+    if gone:
+        others = set(azure.endpoint_names()) - {model.endpoint for model in stack.models.values()}
+        there = {each.name for endpoint in sorted(others) for each in azure.deployments(endpoint)}
+        gone = [model for model in gone if not there & {each.name for each in file.of(model)}]
+        for model in gone:
+            file = file.having(model, ())
+    if gone:
+        file.write()
+    return gone
 
 
 def entry(model: Model, version: ModelVersion, reference: str) -> LiveDeployment:
@@ -62,7 +93,17 @@ def entry(model: Model, version: ModelVersion, reference: str) -> LiveDeployment
         script=None if brings_scoring else model.serving.script,
         instance_type=model.serving.instance_type,
         instance_count=model.serving.instance_count,
+        trained=None if model.promoted else trained(version),
     )
+
+
+def trained(version: ModelVersion) -> LiveTraining | None:
+    """What a version was trained with; None when that is not on it, as when it was trained elsewhere."""
+    said = {key: version.properties.get(key) for key in ("pipeline", "data", "environment", "inputs")}
+    pipeline, data, environment, inputs = said.values()
+    if not (pipeline and data and environment and inputs):
+        return None
+    return LiveTraining(pipeline=pipeline, data=data, environment=environment, inputs=json.loads(inputs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +145,21 @@ def compare(named: Sequence[LiveDeployment], deployed: Sequence[Deployed]) -> Di
     )
 
 
-def restored(deployed: Sequence[Deployed], traffic: dict[str, int]) -> tuple[LiveDeployment, ...]:
-    """The entries that name what a release brought up on an endpoint, the oldest version first, the live one last."""
+def restored(
+    deployed: Sequence[Deployed], traffic: dict[str, int], versions: Sequence[ModelVersion]
+) -> tuple[LiveDeployment, ...]:
+    """The entries that name what a release brought up on an endpoint, the oldest version first, the live one last.
+
+    Args:
+        deployed: what the endpoint has.
+        traffic: percent by deployment.
+        versions: of the model, in the workspace; they say what each was trained with.
+    """
+    known = {each.reference: trained(each) for each in versions}
     found = [
-        LiveDeployment(**{key: value for key, value in vars(each).items() if key != "state"})
+        LiveDeployment(
+            **{key: value for key, value in vars(each).items() if key != "state"}, trained=known.get(each.model)
+        )
         for each in deployed
         if each.ready and each.name == _name(each)
     ]
@@ -137,7 +189,8 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
             difference = compare(file.of(model.name), deployed)
             step.done_before, step.result = difference.none, str(difference)
             if given.restore and not difference.none:
-                named = restored(deployed, workspace.endpoint(model.endpoint).traffic)
+                traffic = workspace.endpoint(model.endpoint).traffic
+                named = restored(deployed, traffic, workspace.models(model.name))
                 file = file.having(model.name, named)
                 file.write()
                 now = compare(named, deployed)
@@ -149,9 +202,9 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return result
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
-    made = command.parser("live", __doc__.partition("\n")[0])
+    made = command.parser("live", __doc__.partition("\n")[0], "the live file is the one before, or the new one")
     made.add_argument("--restore", action="store_true", help="write the file again from what Azure runs")
     return made
 

@@ -28,6 +28,14 @@ class Looks:
         """Every version that a model ever had, archived ones included: none of them can be made again."""
         return [str(each["name"]) for each in self._arm.listed(f"models/{name}/versions", "All")]
 
+    def data(self) -> list[str]:
+        """Every version of every data asset, as ``NAME:VERSION``, archived ones included."""
+        return [
+            f"{each['name']}:{version['name']}"
+            for each in self._arm.listed("data", "All")
+            for version in self._arm.listed(f"data/{each['name']}/versions", "All")
+        ]
+
     def deployments(self, endpoint: str) -> list[Deployed]:
         """The deployments of an endpoint, by name."""
         found = self._arm.listed(f"onlineEndpoints/{endpoint}/deployments")

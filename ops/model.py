@@ -8,9 +8,6 @@ from model_file import ModelFile, ModelFileError
 from ops.command import UsageError
 from ops.smoke_checks import Smoke
 
-# Inputs of the pipeline that the release fills in.
-GIVEN = frozenset({"data", "commit", "code_version", "data_version", "environment_version", "champion"})
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -40,9 +37,6 @@ def read(names: Iterable[str]) -> dict[str, Recipe]:
     for name in names:
         try:
             file = model_file.read(name)
-            if clash := sorted(GIVEN & set(file.training.inputs)):
-                path = file.folder / model_file.FILE
-                raise UsageError(f"{path}: training.inputs.{clash[0]} is filled in by the release; remove it")
             found[name] = Recipe(file=file, smoke=Smoke.of(file))
         except (ModelFileError, UsageError) as error:
             problems.append(error.what if isinstance(error, UsageError) else str(error))

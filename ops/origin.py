@@ -1,8 +1,10 @@
 """Where the version that a release deploys comes from: trained here, named, or promoted from another stack."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
+from ops import command
 from ops.command import OpsError, UsageError
 from ops.commit import is_clean
 from ops.model import Recipe
@@ -18,12 +20,13 @@ class Cloud(Jobs, Models, Protocol):
     """What training and registering need from a workspace."""
 
 
-def check(version: ModelVersion, *, clean_commit: bool) -> None:
+def check(version: ModelVersion, *, clean_commit: bool, outputs: str = "") -> None:
     """Refuses a version that may not go live.
 
     Args:
         version: to deploy or to promote.
         clean_commit: its code has to be committed.
+        outputs: of the stack that trains it, where that is not the one at hand.
 
     Raises:
         OpsError: its gates did not pass, none are recorded, or its commit is not clean.
@@ -36,10 +39,12 @@ def check(version: ModelVersion, *, clean_commit: bool) -> None:
         )
     commit = version.properties.get("commit", "")
     if clean_commit and not is_clean(commit):
+        own = {"outputs": outputs, "stack": Path(outputs).stem} if outputs else {}
+        again = command.next_command("release", again=True, model=version.name, **own)
         raise OpsError(
             f"model {version.reference} may not go live: its code is that of commit {commit or 'unknown'}",
             why="what made it cannot be made again from a commit",
-            repair="commit the code, apply, train again with python -m ops.release --again, and take that version",
+            repair=f"commit the code, {'' if command.beneath_make() else 'apply, '}then train again: {again}",
         )
 
 
@@ -61,8 +66,8 @@ class Trained:
     again: bool = False
     timeout: float = TIMEOUT
 
-    def version(self, model: Model, view: EndpointView, report: Report) -> ModelVersion:
-        """The version of the present inputs: the live one, one that was judged against it, or a new one.
+    def known(self, model: Model, view: EndpointView) -> tuple[ModelVersion | None, str | None]:
+        """The version of the present inputs, None where it has to be trained; and the champion to compare one with.
 
         A version that was judged against another champion than the present one proves nothing any more: it is judged
         again, by a run that gives the same model.
@@ -70,12 +75,8 @@ class Trained:
         versions = self.azure.models(model.name)
         live = next((known for known in versions if known.reference == view.champion), None)
         if live and ORIGIN in live.properties and not self.again:
-            with report.step("train") as step:
-                step.done_before = True
-                step.result = f"live is {live.reference} of {live.properties[ORIGIN]}; --again replaces it"
-            return live
-        file, training = self.recipe.file, training_of(model)
-        mark = fingerprint(training, file.training.inputs)
+            return live, None
+        mark = fingerprint(training_of(model), self.recipe.file.training.inputs)
         # One that was trained elsewhere cannot be asked by these pipelines.
         champion = live.reference if live and "run" in live.properties else None
 
@@ -84,7 +85,19 @@ class Trained:
                 return False
             return known.reference == view.champion or known.properties.get(CHAMPION) == (champion or NO_CHAMPION)
 
-        found = live if live and fits(live) else newest(versions, fits)
+        return live if live and fits(live) else newest(versions, fits), champion
+
+    def version(self, model: Model, view: EndpointView, report: Report) -> ModelVersion:
+        """The version of the present inputs: the live one, one that was judged against it, or a new one."""
+        found, champion = self.known(model, view)
+        if found and ORIGIN in found.properties:
+            with report.step("train") as step:
+                step.done_before = True
+                step.result = (
+                    f"live is {found.reference} of {found.properties[ORIGIN]}; {command.option('again')} replaces it"
+                )
+            return found
+        file, training = self.recipe.file, training_of(model)
         with report.step("train") as step:
             if found:
                 step.done_before, step.result = True, f"run {found.properties.get('run')}, same inputs as now"
@@ -167,13 +180,21 @@ class Origin:
     trained: Trained
     asked: str | None
 
+    def known(self, view: EndpointView) -> tuple[ModelVersion | None, str]:
+        """The version that would be deployed, None where it has to be trained; and how a deployment refers to it."""
+        if self.model.promoted:
+            return self._promoted(view)
+        version = self._named(self.asked) if self.asked else self.trained.known(self.model, view)[0]
+        return version, version.reference if version else ""
+
     def version(self, view: EndpointView, report: Report) -> tuple[ModelVersion, str]:
         """The version to deploy, and how a deployment refers to it."""
         clean_commit = self.library.stack.clean_commit
         if self.model.promoted:
             with report.step("promoted") as step:
                 version, reference = self._promoted(view)
-                check(version, clean_commit=clean_commit)
+                source = self.library.source
+                check(version, clean_commit=clean_commit, outputs=str(source.file if source else "FILE"))
                 step.done_before, step.result = True, f"{version.reference} of registry {self.library.registry().name}"
             return version, reference
         asked = self.asked
@@ -191,9 +212,13 @@ class Origin:
         registry = self.library.registry()
         found = registry.version(self.model.name, number)
         if found is None:
+            source, to = self.library.source, str(self.library.stack.file)
+            promote = command.next_command(
+                "promote", outputs=str(source.file) if source else "FILE", to_outputs=to, to_stack=Path(to).stem,
+                reason="TEXT",
+            )  # fmt: skip
             raise OpsError(
-                f"registry {registry.name} has no model {self.model.name}:{number}",
-                repair="promote it: python -m ops.promote --outputs FILE --to-outputs FILE --reason TEXT",
+                f"registry {registry.name} has no model {self.model.name}:{number}", repair=f"promote it: {promote}"
             )
         return found, model_id(registry.name, found.name, found.version)
 

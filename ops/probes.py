@@ -33,42 +33,28 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Probes:
-    """A model's own questions.
+def read(content: bytes | None, reference: str, least: int) -> list[Probe]:
+    """A model's own questions, each with the model's own answer.
 
-    Attributes:
-        probes: each with the model's own answer.
-        max_shift: how far predictions may differ from the running deployment's; None where the model sets no bound.
+    Raises:
+        OpsError: there is none, the file is damaged, or it holds too few.
     """
-
-    probes: list[Probe]
-    max_shift: float | None = None
-
-    @classmethod
-    def read(cls, content: bytes | None, reference: str, least: int) -> "Probes":
-        """Reads a model's file.
-
-        Raises:
-            OpsError: there is none, it is damaged, or it holds too few.
-        """
-        repair = "release a version whose folder holds it; the training pipeline writes it"
-        if content is None:
-            raise OpsError(f"model {reference} has no {PROBES}: its answers cannot be judged", repair=repair)
-        try:
-            kept = json.loads(content)
-            pairs = list(zip(kept["requests"], kept["answers"], strict=True))
-            bound = kept.get("max_shift")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise OpsError(
-                f"{PROBES} of model {reference} is damaged", why=f"{type(error).__name__}: {error}", repair=repair
-            ) from None
-        if len(pairs) < least:
-            raise OpsError(
-                f"{PROBES} of model {reference} holds {len(pairs)} requests", why=f"a gate needs {least} to tell",
-                repair=repair,
-            )  # fmt: skip
-        return cls(probes=[Probe(request=request, expected=answer) for request, answer in pairs], max_shift=bound)
+    repair = "release a version whose folder holds it; the training pipeline writes it"
+    if content is None:
+        raise OpsError(f"model {reference} has no {PROBES}: its answers cannot be judged", repair=repair)
+    try:
+        kept = json.loads(content)
+        pairs = list(zip(kept["requests"], kept["answers"], strict=True))
+    except (ValueError, KeyError, TypeError) as error:
+        raise OpsError(
+            f"{PROBES} of model {reference} is damaged", why=f"{type(error).__name__}: {error}", repair=repair
+        ) from None
+    if len(pairs) < least:
+        raise OpsError(
+            f"{PROBES} of model {reference} holds {len(pairs)} requests", why=f"a gate needs {least} to tell",
+            repair=repair,
+        )  # fmt: skip
+    return [Probe(request=request, expected=answer) for request, answer in pairs]
 
 
 @dataclass
@@ -89,7 +75,7 @@ class ModelGate:
     endpoint: str
     deployment: str
     budget: Budget
-    _ready: tuple[Scorer, Probes] | None = field(default=None, init=False)
+    _ready: tuple[Scorer, list[Probe]] | None = field(default=None, init=False)
 
     def __call__(self, source: str, share: int, beat: Callable[[], None]) -> Verdict:
         """Judges the deployment as it stands, against the one that had the traffic before.
@@ -103,12 +89,12 @@ class ModelGate:
             view = self.workspace.endpoint(self.endpoint)
             asset = view.assets[self.deployment]
             content = self.workspace.model_file(asset, PROBES)
-            probes = Probes.read(content, view.deployments[self.deployment], self.budget.requests)
+            probes = read(content, view.deployments[self.deployment], self.budget.requests)
             scorer = Scorer(view.uri, self.workspace.endpoint_secret(self.endpoint), _TIMEOUT_SECONDS)
             self._ready = scorer, probes
         scorer, probes = self._ready
-        who = Judged(candidate=self.deployment, stable=source, share=share, max_shift=probes.max_shift)
-        verdict = judge(scorer, who, probes.probes, self.budget, beat)
+        who = Judged(candidate=self.deployment, stable=source, share=share)
+        verdict = judge(scorer, who, probes, self.budget, beat)
         return verdict if verdict.healthy else replace(verdict, log=self._log())
 
     def _log(self) -> str:

@@ -1,11 +1,12 @@
 """Shares a model version of one stack into the ML registry, from where another stack deploys it: nothing is trained.
 
     python -m ops.promote --outputs dev.json --to-outputs prod.json --to-stack prod --reason TEXT
-                          [--model NAME [--version N]] [--json]
+                          [--model NAME [--version N]] [--check] [--json]
 
 The version keeps its name, its number, its files and what is recorded about them; without ``--version`` it is the one
 that is live. Without ``--model`` it is done for every model that the other stack takes from the registry. Afterwards
-``python -m ops.release`` brings them up there.
+``python -m ops.release`` brings them up there. ``--check`` says before the other stack is up whether its models may go
+there, and changes nothing.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from typing import Protocol
 from ops import command
 from ops.command import OpsError, UsageError
 from ops.commit import Commit
+from ops.data import declared_models
 from ops.origin import check
 from ops.register import DIGEST
 from ops.registry import Registry
@@ -95,7 +97,7 @@ def promote(source: Source, registry: Target, version: ModelVersion, tags: dict[
     if not wanted:
         raise OpsError(
             f"model {version.reference} has no property {DIGEST!r}",
-            repair="promote a version that python -m ops.register made",
+            repair=f"promote a version that {command.next_command('release')} made",
         )
     there = registry.version(version.name, version.version)
     recorded = there.properties.get(DIGEST) if there else None
@@ -106,8 +108,8 @@ def promote(source: Source, registry: Target, version: ModelVersion, tags: dict[
         raise OpsError(
             f"registry {registry.name} has other content under {version.reference}",
             why=f"its digest is {found}, that of the workspace's version is {wanted}",
-            repair="a number is never given twice: train again with python -m ops.release --again, "
-            "and promote the version that this makes",
+            repair="a number is never given twice: train again, and promote the version that this makes: "
+            + command.next_command("release", again=True, model=version.name),
         )
     promoted = replace(version, tags={**version.tags, **tags})
     if there and recorded and there.tags.keys() >= tags.keys():
@@ -116,7 +118,43 @@ def promote(source: Source, registry: Target, version: ModelVersion, tags: dict[
     return promoted, True
 
 
+def look_before(given: argparse.Namespace) -> dict[str, object]:
+    """Refuses what a promotion would refuse, before the other stack is brought up for it.
+
+    Raises:
+        UsageError: the stack that models come from is not declared, or not up.
+        OpsError: a model is not live there, or may not go on.
+    """
+    taken = declared_models(given.to_stack, promoted=True)
+    if not taken:
+        return {}
+    if not given.outputs.exists():
+        raise _not_up(given, taken)
+    stack = Stack.read(given.outputs)
+    workspace = Workspace(stack)
+    found = {each: choose(workspace, stack.models[each], given.version) for each in taken if each in stack.models}
+    for version in found.values():
+        check(version, clean_commit=True)
+    return {each: version.reference for each, version in found.items()}
+
+
+def _not_up(given: argparse.Namespace, taken: list[str]) -> UsageError:
+    name, what = given.outputs.stem, f"stack {given.to_stack} takes {', '.join(taken)}"
+    declared = sorted(each.stem.removeprefix("Pulumi.") for each in Path().glob("Pulumi.*.yaml"))
+    if name not in declared:
+        return UsageError(
+            f"{what} from stack {name}, which nobody has declared: there is no Pulumi.{name}.yaml",
+            why=f"declared are {', '.join(declared)}", repair=f"make up STACK={given.to_stack} FROM=NAME",
+        )  # fmt: skip
+    return UsageError(
+        f"{what} from stack {name}, which is not up",
+        why=f"there is no {given.outputs}", repair=f"make up STACK={name} first",
+    )  # fmt: skip
+
+
 def _main(given: argparse.Namespace) -> dict[str, object]:
+    if given.check:
+        return look_before(given)
     stack, to = Stack.read(given.outputs), Stack.read(given.to_outputs)
     models = _wanted(given, stack, to)
     name, report = stack.registry or to.registry, Report()
@@ -164,14 +202,15 @@ def _wanted(given: argparse.Namespace, stack: Stack, to: Stack) -> list[Model]:
     return [model]
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
-    made = command.parser("promote", __doc__.partition("\n")[0])
+    made = command.parser("promote", __doc__.partition("\n")[0], "what is in the registry by now stays there")
     made.add_argument(
         "--to-outputs", type=Path, required=True, metavar="FILE", help="outputs of the stack that it shall go to"
     )
     made.add_argument("--to-stack", required=True, metavar="NAME", help="name of that stack")
     made.add_argument("--version", metavar="N", help="version to promote (default: the live one)")
+    made.add_argument("--check", action="store_true", help="say whether the models may go there; promote nothing")
     made.add_argument("--reason", required=True, help="why it goes there; kept on the registry's version")
     return made
 

@@ -77,7 +77,9 @@ def register(models: Models, model: str, run: Run, author: str, reason: str) -> 
         raise OpsError(f"run {run.name} is {run.status}", repair="wait until it is Completed, then register it")
     fingerprint = run.tags.get(FINGERPRINT)
     if not fingerprint:
-        raise OpsError(f"run {run.name} has no tag {FINGERPRINT!r}", repair="submit it with python -m ops.submit")
+        raise OpsError(
+            f"run {run.name} has no tag {FINGERPRINT!r}", repair=f"submit it: {command.next_command('submit')}"
+        )
 
     def same(known: ModelVersion) -> bool:
         return known.properties.get("run") == run.name
@@ -195,9 +197,9 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return asdict(model)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
-    made = command.parser("register", __doc__.partition("\n")[0])
+    made = command.parser("register", __doc__.partition("\n")[0], "the version is there, or it is not")
     what = made.add_mutually_exclusive_group(required=True)
     what.add_argument("--run", help="name of a completed run")
     what.add_argument("--path", type=Path, metavar="FOLDER", help="folder of a model that was trained elsewhere")

@@ -84,6 +84,7 @@ class Release:
         Raises:
             OpsError: something said no, and everything is as it was; or it cannot be given back, and that is said.
         """
+        command.about(self.model.name)
         state, view = look(self.azure, self.store, self.model.endpoint)
         self._check_known(view)
         if (held := state.holds(view.traffic, self.store.now())) and (
@@ -91,7 +92,8 @@ class Release:
         ):
             with self.report.step("held") as step:
                 step.done_before, step.result = True, f"{show(view.traffic)} stays: {held}"
-                step.note("python -m ops.rollback --lift ends it")
+            step.note(self._waiting(view))
+            self._close(view, None)
             return self._result(view, None, None)
         version, reference = self.origin.version(view, self.report)
         wanted = live.entry(self.model, version, reference)
@@ -103,23 +105,30 @@ class Release:
             answer = self._replace(wanted, version, serves=not state.to and view.traffic == {wanted.name: 100})
         self._retire()
         view = self.azure.endpoint(self.model.endpoint)
-        if not self.quiet:
-            print(f"\n{self.call.card(view.uri)}")
-            if answer is not None:
-                print(picture(self.recipe.smoke, answer))
+        self._close(view, answer)
         return self._result(view, version, answer)
+
+    def _waiting(self, view: EndpointView) -> str:
+        """What would be released now, were the traffic not held, and how it is."""
+        version, reference = self.origin.known(view)
+        wanted = live.entry(self.model, version, reference) if version else None
+        lift = command.next_command("rollback", lift=True)
+        if wanted and wanted.name in view.traffic:
+            return f"nothing was released, and nothing is new; the hold ends with: {lift}"
+        new = f"{wanted.name} of {version.reference}" if wanted and version else "a version that a run would train"
+        return f"nothing was released; new is {new}; to release it: {lift}, then {command.next_command('release')}"
 
     def _check_known(self, view: EndpointView) -> None:
         """Without its live deployment in the file, an apply would take that away."""
         named = {each.name for each in self.deployments.named()}
         if not set(view.traffic) - named:
             return
-        made = {each.name for each in live.restored(list(self.deployments.there().values()), view.traffic)}
+        made = {each.name for each in live.restored(list(self.deployments.there().values()), view.traffic, ())}
         if lost := sorted(set(view.traffic) & made - named):
             raise OpsError(
                 f"the live file of stack {self.deployments.stack} does not name {', '.join(lost)}, which takes traffic",
                 why="a release made it, so the file was lost or is that of another time",
-                repair="write it again with python -m ops.live --restore",
+                repair=f"write it again: {command.next_command('live', restore=True)}",
             )
 
     def _is_live(self, wanted: LiveDeployment, state: State, view: EndpointView) -> bool:
@@ -189,6 +198,13 @@ class Release:
                 retire.retire(self.deployments, plan)
                 step.result = retire.told(plan)
 
+    def _close(self, view: EndpointView, answer: Answer | None) -> None:
+        """Prints how the endpoint is called, and an answer where one was given."""
+        if not self.quiet:
+            print(f"\n{self.call.card(view.uri)}")
+            if answer is not None:
+                print(picture(self.recipe.smoke, answer))
+
     def _result(self, view: EndpointView, version: ModelVersion | None, answer: Answer | None) -> dict[str, object]:
         return {
             "model": version.reference if version else view.champion,
@@ -200,7 +216,9 @@ class Release:
 
 
 def release_all(runs: dict[str, Callable[[], dict[str, object]]], report: Report) -> dict[str, object]:
-    """Releases one model after the other; each failure is told at once and keeps nobody else from its turn.
+    """Releases one model after the other; a failure is told at once and keeps nobody else from its turn.
+
+    When Azure cannot be reached no further one is tried: each would wait for minutes, and end the same.
 
     Raises:
         OpsError: some failed; names them, and holds what became of the others.
@@ -216,6 +234,9 @@ def release_all(runs: dict[str, Callable[[], dict[str, object]]], report: Report
         except Exception as error:  # noqa: BLE001 - whatever it is, the next model has its turn
             failed[name] = error if isinstance(error, OpsError) else command.explain(error)
             report.line(str(failed[name]))
+            if isinstance(failed[name], command.UnreachableError):
+                failed |= dict.fromkeys([each for each in runs if each not in {**results, **failed}], failed[name])
+                break
     if failed:
         raise command.SomeFailedError(f"{len(failed)} of {len(runs)} models were not released", failed, results)
     return results
@@ -232,6 +253,9 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     with report.step("connect") as step:
         workspace = Workspace(stack)
         step.result = f"workspace {stack.workspace}"
+    if gone := live.forget(name, stack, workspace):
+        with report.step("live file") as step:
+            step.result = f"{', '.join(gone)}: taken out; the endpoint is gone"
     library = Library(stack=stack, source=source)
     apply = shlex.split(given.apply)
 
@@ -278,9 +302,10 @@ def _check(given: argparse.Namespace, stack: Stack, models: Sequence[Model]) -> 
         raise UsageError("; ".join(problems), repair="correct what is named and run the same command again")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
-    made = command.parser("release", __doc__.partition("\n")[0])
+    left = "what is finished is kept, a run goes on in Azure, and no traffic is left half way"
+    made = command.parser("release", __doc__.partition("\n")[0], left)
     made.add_argument("--apply", required=True, metavar="COMMAND", help="applies the stack")
     made.add_argument("--reason", help="why the model is made; kept on its version")
     made.add_argument("--version", metavar="N", help="deploy this version")

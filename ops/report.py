@@ -65,6 +65,9 @@ class Report:
         try:
             yield step
             mark = "=" if step.done_before else "✓"
+        except KeyboardInterrupt:
+            step.result = step.result or "interrupted"
+            raise
         finally:
             over.set()
             if self._live:

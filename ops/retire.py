@@ -109,9 +109,9 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return result
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
-    made = command.parser("retire", __doc__.partition("\n")[0])
+    made = command.parser("retire", __doc__.partition("\n")[0], "what it took away is gone, the rest stands")
     made.add_argument("--apply", required=True, metavar="COMMAND", help="applies the stack")
     return made
 

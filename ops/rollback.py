@@ -59,7 +59,7 @@ def rollback(azure: Endpoint, store: Store, name: str, step: Step, *, to: str = 
         hold = seize(store, change)
         if hold is None:
             step.done_before = True
-            step.note("the traffic was given back before; python -m ops.rollback --lift ends that")
+            step.note(f"the traffic was given back before; {command.next_command('rollback', lift=True)} ends that")
             return azure.endpoint(name).traffic
         try:
             view = put(azure, name, hold, goal, mirror)
@@ -91,29 +91,44 @@ def lift(azure: Endpoint, store: Store, name: str, step: Step) -> Weights:
 def _before(state: State, view: EndpointView) -> str:
     """The deployment that had the traffic before, as the state says; without a state, the only other one."""
     known = state.source if state.to else state.way_back
-    if known and view.traffic != {known: 100}:
-        return known
     others = _able(view) - view.traffic.keys()
+    if known and view.traffic != {known: 100}:
+        if known in _able(view):
+            return known
+        made = view.states.get(known)
+        raise UsageError(
+            f"nothing to go back to: {known}, which had the traffic before, is "
+            + (f"in provisioning state {made}" if made else "gone"),
+            why=f"live is {show(view.traffic)}", repair=_other(others),
+        )  # fmt: skip
     if state.weights is None and len(others) == 1:
         return others.pop()
     if not others:
         raise UsageError(
             "there is nothing to go back to: no other deployment can take the traffic",
-            why=f"live is {show(view.traffic)}", repair="release another version",
+            why=f"live is {show(view.traffic)}", repair=_other(others),
         )  # fmt: skip
     raise UsageError(
         "it is not known which deployment had the traffic before", why=f"live is {show(view.traffic)}",
-        repair=f"name one with --to (make rollback TO=...): {', '.join(sorted(others))}",
+        repair=_other(others),
     )  # fmt: skip
+
+
+def _other(others: set[str]) -> str:
+    """What to do where the way back does not say itself."""
+    if not others:
+        return "release another version"
+    return f"name one of {', '.join(sorted(others))}: {command.next_command('rollback', to='NAME')}"
 
 
 def _check(view: EndpointView, target: str) -> None:
     if target not in _able(view):
         made = view.states.get(target)
+        able = {name for name in _able(view) if view.traffic != {name: 100}}
         raise UsageError(
-            f"--to {target}: "
+            f"{command.option('to', target)}: "
             + (f"its provisioning state is {made}" if made else "the endpoint has no such deployment"),
-            repair=f"name one that can take traffic: {', '.join(sorted(_able(view))) or 'there is none'}",
+            repair=f"name one that can take traffic: {', '.join(sorted(able)) or 'there is none beside the live one'}",
         )
 
 
@@ -123,9 +138,11 @@ def _able(view: EndpointView) -> set[str]:
 
 def _main(given: argparse.Namespace) -> dict[str, object]:
     if given.lift and given.to:
-        raise UsageError("--lift and --to exclude each other")
+        raise UsageError(f"{command.option('lift')} and {command.option('to', given.to)} exclude each other")
     stack = Stack.read(given.outputs)
-    endpoint = stack.model(given.model).endpoint
+    model = stack.model(given.model)
+    endpoint = model.endpoint
+    command.about(model.name)
     with Report().step("lift" if given.lift else "rollback") as step:
         azure, store = Workspace(stack), BlobStore(stack.release_store, endpoint)
         if given.lift:
@@ -136,9 +153,9 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return {"endpoint": endpoint, "traffic": weights, "held": not given.lift, "done_before": step.done_before}
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
-    made = command.parser("rollback", __doc__.partition("\n")[0])
+    made = command.parser("rollback", __doc__.partition("\n")[0], "the traffic is as it was, or given back as a whole")
     made.add_argument("--to", default="", metavar="NAME", help="the deployment (default: the one before)")
     made.add_argument("--reason", default="", metavar="TEXT", help="reason, kept with the hold")
     made.add_argument("--lift", action="store_true", help="end the hold; the traffic stays where it is")

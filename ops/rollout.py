@@ -105,7 +105,8 @@ class Rollout:
         if state.to not in ("", candidate):
             raise OpsError(
                 f"cannot roll out {candidate}: the rollout to {state.to} is under way ({show(view.traffic)})",
-                repair=f"finish it with --to {state.to}, or give the traffic back with python -m ops.abort",
+                repair=f"finish it with {command.next_command('rollout', to=state.to)}, or give the traffic back with "
+                f"{command.next_command('abort')}",
             )
         held = state.holds(view.traffic, now)
         if held and not end_hold and (not state.to or state.foreign(view.traffic, now)):
@@ -127,10 +128,11 @@ class Rollout:
             raise OpsError(
                 f"cannot roll out {candidate}: {show(view.traffic)} is held ({held})",
                 why="held weights stay until somebody ends that by name",
-                repair=f"python -m ops.rollout --to {candidate} --end-hold, or python -m ops.rollback --lift",
+                repair=f"{command.next_command('rollout', to=candidate, end_hold=True)}, or "
+                f"{command.next_command('rollback', lift=True)}",
             )
         self.step.done_before = True
-        self.step.note(f"{show(view.traffic)} stays: {held}; python -m ops.rollback --lift ends it")
+        self.step.note(f"{show(view.traffic)} stays: {held}; {command.next_command('rollback', lift=True)} ends it")
 
     def _run(self, hold: Hold, candidate: str, *, end_hold: bool) -> Weights:
         view = self.azure.endpoint(self.name)
@@ -214,7 +216,7 @@ class Rollout:
                 raise OpsError(
                     f"the traffic could not be given back: {error}",
                     why=f"it was to be given back because of this: {cause or type(cause).__name__}",
-                    repair="python -m ops.abort, as soon as Azure answers again",
+                    repair=f"{command.next_command('abort')}, as soon as Azure answers again",
                 ) from cause
         self.step.note(f"{show(before)}: as before the rollout")
 
@@ -254,6 +256,7 @@ def _percent(most: int) -> Callable[[str], int]:
 def _main(given: argparse.Namespace) -> dict[str, object]:
     stack = Stack.read(given.outputs)
     model = stack.model(given.model)
+    command.about(model.name)
     with Report().step("rollout") as step:
         workspace = Workspace(stack)
         budget = Budget(seconds=given.seconds, p95_ms=given.p95_ms)
@@ -272,9 +275,9 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return {"endpoint": model.endpoint, "traffic": weights}
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
-    made = command.parser("rollout", __doc__.partition("\n")[0])
+    made = command.parser("rollout", __doc__.partition("\n")[0], "the traffic is where it was before it")
     made.add_argument("--to", metavar="NAME", required=True, help="deployment that shall take the traffic")
     made.add_argument("--steps", type=_steps, default=STEPS, help="percentages to stop at (default 10,50,100)")
     made.add_argument(

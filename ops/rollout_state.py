@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
+from azure_client import credential
 from ops.command import OpsError
 
 Weights = dict[str, int]
@@ -178,11 +179,10 @@ class BlobStore:
     """
 
     def __init__(self, container: str, endpoint: str) -> None:
-        from azure.identity import DefaultAzureCredential
         from azure.storage.blob import BlobClient
 
         account, _, name = container.rpartition("/")
-        self._blob = BlobClient(account, name, f"{endpoint}.json", credential=DefaultAzureCredential())
+        self._blob = BlobClient(account, name, f"{endpoint}.json", credential=credential())
         self._ahead = timedelta()
 
     def read(self) -> tuple[State, str]:

@@ -61,7 +61,7 @@ def prove_model(answer: Answer, properties: Mapping[str, str], deployment: str) 
             raise OpsError(
                 f"deployment {deployment} answers with another model",
                 why=f"{key} is {found} in the answer and {wanted} on the model version",
-                repair="look which model the deployment holds: python -m ops.lineage",
+                repair=f"look which model the deployment holds: {command.next_command('lineage')}",
             )
 
 
@@ -74,6 +74,7 @@ def picture(questions: Smoke, answer: Answer) -> str:
 def _main(given: argparse.Namespace) -> dict[str, object]:
     stack = Stack.read(given.outputs)
     wanted = stack.model(given.model)
+    command.about(wanted.name)
     questions = model.read([wanted.name])[wanted.name].smoke
     with Report().step("smoke") as step:
         workspace = Workspace(stack)
@@ -84,7 +85,7 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return {"answer": answer.body, "checks": [asdict(result) for result in results]}
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
     made = command.parser("smoke", __doc__.partition("\n")[0])
     made.add_argument("--deployment", metavar="NAME", help="ask this one, whatever its weight")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops.command import UsageError
+from ops.command import UsageError, beneath_make, option
 
 _WORKSPACE_ID = re.compile(
     r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.MachineLearningServices/workspaces/([^/]+)",
@@ -118,12 +118,12 @@ class Stack:
         if name is None:
             if len(self.models) != 1:
                 raise UsageError(
-                    f"--model is missing: the stack has {len(self.models)} models", why=f"it has {known}",
-                    repair="say which one with --model NAME",
+                    f"no model is named: the stack has {len(self.models)} models", why=f"it has {known}",
+                    repair=f"say which one with {option('model', 'NAME')}",
                 )  # fmt: skip
             return next(iter(self.models.values()))
         if name not in self.models:
-            raise UsageError(f"--model {name}: the stack has no such model", why=f"it has {known}")
+            raise UsageError(f"{option('model', name)}: the stack has no such model", why=f"it has {known}")
         return self.models[name]
 
     @classmethod
@@ -134,14 +134,13 @@ class Stack:
             UsageError: no such file, not JSON, or outputs are missing or of another type; names each of them, and
                 how to write the file.
         """
-        repair = (
-            f"bring the stack up: make up STACK={path.stem} on this machine; on Azure, after the update, "
-            f"pulumi stack output --json > {path}"
-        )
+        repair = f"make up STACK={path.stem}"
+        if not beneath_make():
+            repair = f"on Azure, after the update: pulumi stack output --json > {path}; on this machine: {repair}"
         try:
             outputs = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise UsageError(f"{path}: no such file of outputs", repair=repair) from None
+            raise _missing(path, repair) from None
         except ValueError as error:
             raise UsageError(f"{path}: not JSON", why=str(error), repair=repair) from None
         reader = _Reader(outputs)
@@ -163,6 +162,20 @@ class Stack:
             clean_commit=clean_commit,
             models={name: model for name, model in models.items() if model},
         )
+
+
+def _missing(path: Path, repair: str) -> UsageError:
+    """A stack that is not up, or that nobody has declared."""
+    up = ", ".join(sorted(each.stem for each in path.parent.glob("*.json"))) or "none"
+    declared = sorted(each.stem.removeprefix("Pulumi.") for each in Path().glob("Pulumi.*.yaml"))
+    if declared and path.stem not in declared:
+        those = " or ".join(f"STACK={name}" for name in declared)
+        repair = f"say {those}; or write Pulumi.{path.stem}.yaml (docs/how-to/team-stack.md), then {repair}"
+    return UsageError(
+        f"stack {path.stem} is not up: there is no {path}",
+        why=f"stacks that are up: {up}; that have a Pulumi.<stack>.yaml: {', '.join(declared) or 'none'}",
+        repair=repair,
+    )
 
 
 def _model(reader: "_Reader", name: str) -> Model | None:

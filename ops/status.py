@@ -8,16 +8,19 @@ works on it, what cools down, and what differs from the live file.
 
 import argparse
 import sys
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
+from live_file import LiveDeployment, LiveTraining
 from ops import command, live, retire
+from ops import model as models_of
 from ops.facts import Cloud as Looks
 from ops.facts import Versions, comes_from, table
 from ops.report import Report
-from ops.rollout_state import BlobStore, Store
+from ops.rollout_state import BlobStore, State, Store
 from ops.stack import Model, Stack
 from ops.traffic import Endpoint, look, show
-from ops.views import Run
+from ops.views import EndpointView, ModelVersion, Run
 from ops.workspace import Workspace
 
 
@@ -28,8 +31,18 @@ class Cloud(Looks, Endpoint, Protocol):
         ...
 
 
-def of_model(azure: Cloud, store: Store, stack: str, model: Model) -> dict[str, object]:
-    """What there is to know about one model's endpoint."""
+def of_model(
+    azure: Cloud, store: Store, stack: str, model: Model, inputs: Mapping[str, str | float]
+) -> dict[str, object]:
+    """What there is to know about one model's endpoint.
+
+    Args:
+        azure: the workspace.
+        store: the state of the endpoint's rollouts.
+        stack: its name.
+        model: of the stack.
+        inputs: that the model would be trained with.
+    """
     state, view = look(azure, store, model.endpoint)
     now, versions, named = store.now(), Versions(azure=azure), live.entries(stack, model.name)
     held = state.holds(view.traffic, now)
@@ -44,7 +57,8 @@ def of_model(azure: Cloud, store: Store, stack: str, model: Model) -> dict[str, 
                 "state": each.state,
                 "model": each.model.rpartition("azureml://registries/")[2],
                 "from": comes_from(version) if version else "its version is archived or gone",
-                "stays": plan.why.get(each.name, ""),
+                # Who holds it, and why, is said once for all of them.
+                "stays": "held" if held and each.name in plan.why else plan.why.get(each.name, ""),
             }
         )
     difference = live.compare(named, azure.deployments(model.endpoint))
@@ -56,9 +70,37 @@ def of_model(azure: Cloud, store: Store, stack: str, model: Model) -> dict[str, 
         "rollout": f"to {state.to}, at {view.traffic.get(state.to, 0)} %" if state.to else "",
         "works": state.holder if state.is_held(now) else "",
         "held": str(held) if held else "",
+        **dict.fromkeys(("left", "kept", "stale"), ""),
+        **({} if held or state.is_held(now) else _next(named, view, state, model, inputs)),
         "live_file": "" if difference.none else str(difference),
         "history": state.history[-3:],
     }
+
+
+def _next(
+    named: Sequence[LiveDeployment], view: EndpointView, state: State, model: Model, inputs: Mapping[str, Any]
+) -> dict[str, str]:
+    """The deployment that the next release goes on with, the one that it keeps to, or the one in its way."""
+    newest = named[-1] if named else None
+    if newest and _as_now(newest, model, inputs):
+        has_all = not state.to and view.traffic.get(newest.name) == 100
+        return {} if has_all else {"left": state.to or newest.name}
+    if state.to:
+        # A release refuses to begin another rollout.
+        return {"stale": state.to}
+    known = (each for each in named[:-1] if each.name == view.live and each.trained)
+    return {"kept": next((each.name for each in known if _as_now(each, model, inputs)), "")}
+
+
+def _as_now(entry: LiveDeployment, model: Model, inputs: Mapping[str, Any]) -> bool:
+    """True for a deployment that would be made, and whose model would be trained, alike now."""
+    version = ModelVersion(name=model.name, version=entry.model_version, tags={}, properties={})
+    if entry.name != live.entry(model, version, entry.model).name:
+        return False
+    training = model.training
+    return not (training and entry.trained) or entry.trained == LiveTraining(
+        pipeline=training.pipeline, data=training.data, environment=training.environment, inputs=inputs
+    )
 
 
 def told(name: str, found: dict[str, object]) -> str:
@@ -71,9 +113,15 @@ def told(name: str, found: dict[str, object]) -> str:
     ]  # fmt: skip
     lines += [table(rows)] if rows else ["  no deployment"]
     for key, says in (
-        ("held", "held by name: {}; python -m ops.rollback --lift ends it"),
+        ("held", f"held by name: {{}}; {command.next_command('rollback', lift=True, model=name)} ends it"),
         ("rollout", "a rollout is under way {}"),
         ("works", "{} works on it"),
+        ("left", "the next release goes on with {}, which has not all of the traffic yet"),
+        ("kept", "the next release keeps to {}, which is what the files say now"),
+        (
+            "stale",
+            f"the files do not say {{}} any more; {command.next_command('abort', model=name)} gives the traffic back",
+        ),
         ("live_file", "the live file differs: {}"),
     ):
         if found[key]:
@@ -85,12 +133,20 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     stack, name = Stack.read(given.outputs), command.stack_of(given)
     models = [stack.model(given.model)] if given.model else list(stack.models.values())
     live.read(name)
+    recipes = models_of.read([model.name for model in models])
     report = Report()
     with report.step("connect") as step:
         workspace = Workspace(stack)
         step.result = f"workspace {stack.workspace}"
     found = {
-        model.name: of_model(workspace, BlobStore(stack.release_store, model.endpoint), name, model) for model in models
+        model.name: of_model(
+            workspace,
+            BlobStore(stack.release_store, model.endpoint),
+            name,
+            model,
+            recipes[model.name].file.training.inputs,
+        )
+        for model in models
     }
     runs = [{"run": run.name, "status": run.status, "url": run.studio_url} for run in workspace.running()]
     if not given.json:
@@ -100,7 +156,7 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return {"models": found, "runs": runs}
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
     return command.parser("status", __doc__.partition("\n")[0])
 

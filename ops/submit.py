@@ -3,8 +3,9 @@
     python -m ops.submit --outputs FILE [--model NAME] [--again] [--timeout SECONDS] [--json]
 
 A run is named by the fingerprint of its inputs and by the champion it is compared with, so the same never trains twice:
-a completed run is taken as it is, one that runs is followed, and only a failed one is tried again, under the next name.
-``--again`` trains although nothing changed, for example because the commit of the last run was not clean.
+a completed run is taken as it is, one that runs is followed, one that failed when it was judged (step ``evaluate``)
+would fail again and is told, and any other that failed is tried again, under the next name. ``--again`` trains although
+nothing changed, for example because the commit of the last run was not clean.
 """
 
 import argparse
@@ -30,6 +31,8 @@ OUTPUT = "model"  # the pipeline's output that is registered
 LOG_FOLDER = Path("build/runs")
 
 TIMEOUT = 7200.0  # seconds; a cluster without quota would keep a pipeline waiting for ever
+# The step that judges a model: the same inputs against the same champion get the same verdict.
+JUDGE = "evaluate"
 _MAX_TRIES = 50  # of one fingerprint; more is a loop that somebody should look at
 _LOG_LINES = 15
 
@@ -90,18 +93,27 @@ def submit(
         file: inputs of the run.
         commit: holds the code that runs; goes on the model card.
         champion: ``MODEL:VERSION`` to compare with, or None for the first model.
-        again: pass over runs that are completed.
+        again: pass over runs that are completed, or were judged.
+
+    Raises:
+        OpsError: the last run with these inputs was judged against this champion, and refused.
     """
     training = training_of(wanted)
     mark = fingerprint(training, file.training.inputs)
     first = f"{wanted.name}-{mark}" + (f"-vs{champion.partition(':')[2]}" if champion else "")
+    last: Run | None = None
     for number in range(1, _MAX_TRIES + 1):
         name = first if number == 1 else f"{first}-{number}"
         found = jobs.run(name)
         if found is None:
+            if last and last.status == "Failed" and not again:
+                steps = jobs.steps(last.name)
+                if _judged(steps):
+                    raise _failure(jobs, last, steps, "; nothing has changed since")
             return jobs.submit(_request(name, mark, wanted, file, commit, champion)), True
         if not found.finished or (found.status == "Completed" and not again):
             return found, False
+        last = found
     raise OpsError(f"{first} ended {_MAX_TRIES} times", repair="read the logs of its last run before another try")
 
 
@@ -183,11 +195,19 @@ def _request(name: str, mark: str, wanted: Model, file: ModelFile, commit: Commi
     )
 
 
-def _failure(jobs: Jobs, run: Run, steps: list[Run]) -> OpsError:
+def _judged(steps: list[Run]) -> bool:
+    return any(child.label == JUDGE and child.status == "Failed" for child in steps)
+
+
+def _failure(jobs: Jobs, run: Run, steps: list[Run], since: str = "") -> OpsError:
     culprit = next((child for child in steps if child.status == "Failed"), run)
     what = f"run {run.name}: {run.status}"
     if culprit is not run:
-        what += f" at step {culprit.label}"
+        what += f" at step {culprit.label}{since}"
+    repair = "correct the cause and run the same command again; a failed run is tried again under the next name"
+    if _judged(steps):
+        again = command.next_command("release", again=True)
+        repair = f"change what it is trained with or judged by; or train it once more: {again}"
     try:
         log = jobs.log_of(culprit.name, LOG_FOLDER / culprit.name)
     except Exception as error:  # noqa: BLE001 - the failure of the run matters more than that of its log
@@ -198,7 +218,7 @@ def _failure(jobs: Jobs, run: Run, steps: list[Run]) -> OpsError:
     return OpsError(
         what,
         why="\n".join(["the end of its log:", *(f"    {line}" for line in tail)]) if tail else "it wrote no log",
-        repair="correct the cause and run the same command again; a failed run is tried again under the next name",
+        repair=repair,
         log=" and ".join(part for part in (str(log or ""), run.studio_url) if part),
     )
 
@@ -222,9 +242,9 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return asdict(run)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
-    made = command.parser("submit", __doc__.partition("\n")[0])
+    made = command.parser("submit", __doc__.partition("\n")[0], "a run that was submitted goes on in Azure")
     arguments(made)
     return made
 

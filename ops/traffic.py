@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from ops import command
 from ops.command import OpsError
 from ops.hold import Hold
 from ops.rollout_state import State, Store, Weights
@@ -36,8 +37,8 @@ class OutsideError(OpsError):
         super().__init__(
             f"the traffic was changed by somebody else meanwhile: {show(live)}",
             why="weights that were set past these commands are held until somebody ends that by name; they stay",
-            repair="go on from them with python -m ops.rollout --to NAME --end-hold, "
-            "or let the next release move them with python -m ops.rollback --lift",
+            repair=f"go on from them with {command.next_command('rollout', to='NAME', end_hold=True)}, "
+            f"or let the next release move them with {command.next_command('rollback', lift=True)}",
         )
 
 

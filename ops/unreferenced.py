@@ -127,9 +127,9 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return {"unreferenced": [vars(asset) for asset in found], "archived": given.archive}
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
-    made = command.parser("unreferenced", __doc__.partition("\n")[0])
+    made = command.parser("unreferenced", __doc__.partition("\n")[0], "what is archived by now stays archived")
     made.add_argument("--archive", action="store_true", help="archive what is listed")
     return made
 

@@ -79,7 +79,7 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     return result
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> command.Parser:
     """The arguments of this command."""
     made = command.parser("versions", __doc__.partition("\n")[0])
     also(made)

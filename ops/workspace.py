@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from azure_client import credential
 from ops.arm import Arm
 from ops.command import OpsError
 from ops.looks import Looks, short
@@ -22,20 +23,17 @@ from ops.views import ModelVersion, Run, RunRequest, TakenError
 # Azure needs about a minute for new weights; what takes longer than this is lost.
 TRAFFIC_SECONDS = 240
 
-_OUTPUT = re.compile(r"azureml://jobs/([^/]+)/outputs/([^/]+)")
-
 
 def client(**where: str) -> tuple[Any, Any]:
     """Who asks, and a client of Azure ML, of a workspace or of a registry."""
     # It announces its experimental classes and each download on standard error.
     warnings.filterwarnings("ignore", module=r"azure\.ai\.ml")
     from azure.ai.ml import MLClient
-    from azure.identity import DefaultAzureCredential
 
     # Its loggers get their handlers, to standard output, only when they are used.
     logging.disable(logging.CRITICAL)
-    credential = DefaultAzureCredential()
-    return credential, MLClient(credential, enable_telemetry=False, **where)
+    who = credential()
+    return who, MLClient(who, enable_telemetry=False, **where)
 
 
 class Workspace(Looks):
@@ -193,11 +191,7 @@ class Workspace(Looks):
         client = self._registry(registry[1]) if registry else self._client
         name, _, version = short(asset).partition(":")
         with tempfile.TemporaryDirectory() as folder:
-            # A version keeps the path of the run's output that it was made from; the client downloads those as a run's.
-            if output := _OUTPUT.match(str(client.models.get(name, version).path)):
-                client.jobs.download(output[1], output_name=output[2], download_path=folder)
-            else:
-                client.models.download(name, version, download_path=folder)
+            client.models.download(name, version, download_path=folder)
             found = next(Path(folder).rglob(file), None)
             return found.read_bytes() if found else None
 

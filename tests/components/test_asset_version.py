@@ -28,7 +28,7 @@ class Azure:
     def __init__(self) -> None:
         self.there: dict[str, Any] = {}
         self.sent: list[str] = []
-        self.race = False
+        self.race: Any = None
         self.refuses = 0
 
     def send_request(self, request: HttpRequest) -> Any:
@@ -41,7 +41,7 @@ class Azure:
             return answer(200, self.there[path]) if path in self.there else answer(404, {})
         body = json.loads(request.content)
         if self.race:  # somebody else's came first
-            self.there[path] = body
+            self.there[path] = self.race
             return answer(409, {})
         self.there[path] = body
         return answer(201, body)
@@ -82,8 +82,14 @@ def test_a_version_that_is_there_is_adopted_and_not_sent_again(azure: Azure) -> 
 
 
 def test_two_who_make_the_same_version_both_have_it(azure: Azure) -> None:
-    azure.race = True
+    azure.race = {"properties": PROPS["properties"]}
     assert AssetVersionProvider().create(PROPS).id == ID
+
+
+def test_of_two_who_make_different_content_at_once_the_second_is_refused(azure: Azure) -> None:
+    azure.race = {"properties": {"codeUri": "https://elsewhere"}}
+    with pytest.raises(RuntimeError, match="is there with codeUri='https://elsewhere'"):
+        AssetVersionProvider().create(PROPS)
 
 
 def test_a_version_with_other_content_is_refused_with_both_values(azure: Azure) -> None:

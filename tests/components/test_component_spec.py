@@ -150,3 +150,10 @@ def test_a_command_says_which_environment_it_wants() -> None:
 def test_what_would_be_lost_is_refused_and_named(tmp_path: Path, kind: str, fields: Any, named: str) -> None:
     with pytest.raises(ValueError, match=rf"component\.yaml: {named}"):
         component_spec.read(write(tmp_path, fields), kind)
+
+
+def test_a_file_that_is_no_yaml_is_named_with_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "step.yaml"
+    file.write_text("type: command\nname: [\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"step\.yaml:3: not YAML: "):
+        component_spec.read(file, "command")

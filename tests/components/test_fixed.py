@@ -28,9 +28,15 @@ def test_another_value_is_refused_with_both_and_the_way_out(name: str, value: An
     assert refused(**{name: value}) == [(name, f"{was} cannot become {value}: why")]
 
 
+def test_all_that_is_fixed_is_told_at_once() -> None:
+    assert [name for name, _ in refused(days=90, mode="AADToken")] == ["days", "mode"]
+
+
 def test_a_switch_can_be_turned_on_and_not_off() -> None:
     assert refused(protection=True) == []
     on = OLD | {"values": {"protection": True}}
+    assert FixedProvider().diff("kv", OLD, on).changes, "that it is on is written down"
+    assert FixedProvider().update("kv", OLD, on).outs == on
     off = OLD | {"values": {"protection": False}}
     assert [failure.property for failure in FixedProvider().check(on, off).failures] == ["protection"]
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-COMPONENTS = Path(__file__).resolve().parents[2] / "components"
+from azure_client import alone
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def imports_of_azure(tree: ast.AST, guarded: bool = False) -> list[tuple[int, bool]]:
@@ -22,8 +24,15 @@ def imports_of_azure(tree: ast.AST, guarded: bool = False) -> list[tuple[int, bo
     return found
 
 
-@pytest.mark.parametrize("path", sorted(COMPONENTS.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [ROOT / "azure_client.py", *sorted((ROOT / "components").glob("*.py"))], ids=lambda path: path.name
+)
 def test_client_libraries_are_imported_by_one_thread_at_a_time(path: Path) -> None:
     """Two threads that began with different modules of azure-core saw half of it, and an update failed."""
     lines = imports_of_azure(ast.parse(path.read_text(encoding="utf-8")))
     assert [line for line, guarded in lines if not guarded] == []
+
+
+def test_while_one_imports_nobody_else_does() -> None:
+    with alone:
+        assert not alone.acquire(blocking=False)

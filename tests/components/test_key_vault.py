@@ -31,6 +31,14 @@ def test_roles_open_the_vault_and_policies_do_not(declare: Declare, place: Group
     assert (got["vaultName"], got["tags"]) == ("kv-test", place.tags)
 
 
+def test_what_azure_fixed_is_held_before_the_vault_is_touched(declare: Declare, place: GroupPlace) -> None:
+    declared = declare(lambda: KeyVault("ml", KeyVaultArgs(place=place, **GOOD)))
+    note = declared[next(urn for urn in declared.inputs if urn.endswith("::ml-fixed"))]
+    assert set(note["values"]) == {"purge_protection", "soft_delete_days"}
+    assert "ml-fixed" in {urn.rpartition("::")[2] for urn in declared.options[KEY].dependencies}
+    assert declared.options[KEY].deleteBeforeReplace, "its name is taken as long as it is there"
+
+
 def test_a_vault_without_purge_protection_does_not_mention_it(declare: Declare, place: GroupPlace) -> None:
     """Azure refuses an explicit false."""
     assert "enablePurgeProtection" not in vault(declare, place)["properties"]

@@ -32,6 +32,11 @@ def test_what_it_keeps_is_opened_by_nobody_anonymous(declare: Declare, access: A
     assert got["publicNetworkAccess"] == "Disabled"
 
 
+def test_its_name_is_free_before_it_is_made_again(declare: Declare, access: Access) -> None:
+    """The name is the organisation's: a second one cannot stand beside the first."""
+    assert registry(declare, access).options[KEY].deleteBeforeReplace
+
+
 def test_another_stack_finds_it_by_its_names(declare: Declare, access: Access) -> None:
     declared = registry(declare, access)
     found = MlRegistry.existing(access.names, "sub")

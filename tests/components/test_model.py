@@ -12,7 +12,7 @@ from components.access import Access
 from components.ml_registry import RegistryRef
 from components.model import Model, ModelArgs, next_release
 from components.place import WorkspaceRef
-from live_file import LiveDeployment, live_deployment
+from live_file import LiveDeployment, LiveTraining, live_deployment
 from settings import ModelSettings
 from tests.conftest import Declare, Declared, make_model
 
@@ -25,6 +25,8 @@ LIVE = live_deployment(
     instance_count=1,
 )
 DECLARED = {"code": "late-serving:old", "environment": "serve:old", "script": "ml_jobs/late/score.py"}
+TRAINING = LiveTraining(pipeline="late_training:1", data="late-data:1", environment="train:1", inputs={"seed": 7})
+TRAINED = dataclasses.replace(LIVE, trained=TRAINING)
 
 
 @pytest.fixture
@@ -140,6 +142,13 @@ def test_what_is_live_does_not_follow_what_is_declared(declare_models: Any, proj
     assert deployed() == before
 
 
+def test_what_is_live_does_not_follow_the_settings(declare_models: Any) -> None:
+    """A release brings them; an update in between would change what serves."""
+    declared = declare_models("late", live=(LIVE,), instance_type="Standard_D4as_v4", instance_count=3)
+    got = declared.only("machinelearningservices:OnlineDeployment")
+    assert (got["properties"]["instanceType"], got["sku"]["capacity"]) == ("Standard_D2as_v4", 1)
+
+
 def test_a_deployment_waits_for_the_versions_that_are_declared(declare_models: Any) -> None:
     """A stack that comes up again from nothing makes them first."""
     declared = declare_models("late", live=(LIVE,))
@@ -151,17 +160,57 @@ def test_a_deployment_waits_for_the_versions_that_are_declared(declare_models: A
 # --- the next release
 
 
-def told(live: tuple[LiveDeployment, ...], **settings: Any) -> list[str]:
-    return next_release(ModelSettings(name="late", **settings), DECLARED, live)
+def told(live: tuple[LiveDeployment, ...], training: LiveTraining | None = TRAINING, **settings: Any) -> list[str]:
+    return next_release(ModelSettings(name="late", **settings), DECLARED, training, live)
 
 
 def test_nothing_live_is_said() -> None:
-    assert told(()) == ["nothing is live; the next release will train a model and put its first deployment"]
+    assert told(()) == ["the live file names no deployment; the next release will train a model and put the first one"]
     assert "take a model from the ML registry" in told((), promoted=True)[0]
 
 
 def test_nothing_is_said_when_nothing_differs() -> None:
-    assert told((LIVE,)) == []
+    assert told((LIVE,)) == told((TRAINED,)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"pipeline": "late_training:2"}, "pipeline late_training:1 -> late_training:2"),
+        ({"data": "late-data:2"}, "data late-data:1 -> late-data:2"),
+        ({"environment": "train:2"}, "training environment train:1 -> train:2"),
+        ({"inputs": {"seed": 8, "depth": 3}}, "input depth nothing -> 3, input seed 7 -> 8"),
+        ({"inputs": {}}, "input seed 7 -> nothing"),
+    ],
+)
+def test_what_trains_again_is_said_with_both_values(change: dict[str, Any], said: str) -> None:
+    assert told((TRAINED,), dataclasses.replace(TRAINING, **change)) == [
+        f"the next release will train again and put a new deployment beside {LIVE.name}, because {said}"
+    ]
+
+
+def test_nothing_is_said_of_training_that_is_not_known() -> None:
+    """Models that are promoted or were trained elsewhere, files of before, and data that is not on this machine."""
+    other = dataclasses.replace(TRAINING, inputs={"seed": 8})
+    assert told((LIVE,), other) == []
+    assert told((TRAINED,), None, promoted=True) == []
+    assert told((TRAINED,), dataclasses.replace(TRAINING, data=None)) == []
+
+
+def test_one_that_was_released_before_gets_the_traffic_again() -> None:
+    newest = dataclasses.replace(TRAINED, name="v1-000000", code="late-serving:other")
+    assert told((TRAINED, newest)) == [
+        f"the next release will give all traffic to {LIVE.name}, which is what the files say now"
+    ]
+
+
+def test_a_model_of_before_is_trained_again_unless_it_serves() -> None:
+    """A version that was judged against another one in its place proves nothing any more."""
+    newest = dataclasses.replace(
+        TRAINED, name="v2-000000", model="late:2", trained=dataclasses.replace(TRAINING, inputs={"seed": 8})
+    )
+    (said,) = told((TRAINED, newest))
+    assert said.endswith(f" because input seed 8 -> 7; or leave all as it is, where {LIVE.name} takes the traffic")
 
 
 @pytest.mark.parametrize("part", ["code", "environment", "script"])
@@ -185,5 +234,12 @@ def test_a_model_that_brings_its_own_code_is_not_compared_with_ours() -> None:
 def test_a_preview_says_it(declare_models: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "info", lambda text, _resource: said.append(text))
+    declare_models("late", live=(TRAINED,))
+    assert said[0].startswith(
+        f"late: the next release will train again and put a new deployment beside {LIVE.name}, because pipeline "
+    )
+    assert ", data late-data:1 -> late-data:" in said[0]
+    assert "input seed 7 -> 13" in said[0]
+    said.clear()
     declare_models("late", live=(LIVE,))
     assert said[0].startswith(f"late: the next release will put a new deployment beside {LIVE.name}, because code ")

@@ -57,6 +57,10 @@ def test_exact_versions_are_deployed(declare: Declare, workspace: WorkspaceRef, 
     assert properties["environmentId"] == "/ws/environments/serve/versions/e1"
     assert properties["instanceType"] == "Standard_D2as_v4"
     assert got["sku"] == {"name": "Default", "capacity": 2}
+    assert properties["appInsightsEnabled"] is True
+    waits = properties["requestSettings"]
+    assert waits["maxConcurrentRequestsPerInstance"] > 1, "two callers at once are both answered"
+    assert waits["requestTimeout"] == "PT10S"
     assert (got["deploymentName"], got["endpointName"], got["workspaceName"]) == (LIVE.name, "late-dev", "ws")
     assert (got["location"], got["tags"]) == ("westeurope", workspace.tags)
 

@@ -57,6 +57,23 @@ def test_nothing_of_an_endpoint_that_exists_is_sent_again(
     assert set(declared.options[KEY].ignoreChanges) == could_be_sent - {"properties.self", "properties.authMode"}
 
 
+def test_a_mode_that_azure_fixed_is_held_before_the_endpoint_is_touched(
+    declare: Declare, workspace: WorkspaceRef, access: Access
+) -> None:
+    """Another mode would replace the endpoint, and its callers' address with it."""
+    declared = endpoint(declare, workspace, access)
+    note = next(urn for urn in declared.inputs if urn.endswith("::late-fixed"))
+    assert (declared[note]["resource"], declared[note]["values"]) == ("late-dev", {"auth_mode": "Key"})
+    assert "late-fixed" in {urn.rpartition("::")[2] for urn in declared.options[KEY].dependencies}
+
+
+def test_a_new_name_of_an_endpoint_is_made_after_the_old_one_went(
+    declare: Declare, workspace: WorkspaceRef, access: Access
+) -> None:
+    """Its identity and its deployments keep their names."""
+    assert endpoint(declare, workspace, access).options[KEY].deleteBeforeReplace
+
+
 def test_it_fetches_as_an_identity_that_may_only_read(
     declare: Declare, workspace: WorkspaceRef, access: Access
 ) -> None:

@@ -1,234 +1,37 @@
-"""A workspace, a registry and a project in memory that behave as Azure does where ops relies on it."""
+"""What the tests of ops begin with: a workspace and a project with one model, and releases of it."""
 
 import json
+from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from live_file import LiveDeployment, LiveFile
+from live_file import LiveFile
+from ops import command
 from ops import model as model_module
-from ops.digest import digest
+from ops import release as release_module
+from ops.deploy import Deployments
+from ops.endpoint import Call
+from ops.gate import Verdict
 from ops.model import Recipe
+from ops.origin import Library, Origin, Trained
+from ops.release import Release
 from ops.report import Report, Step
-from ops.rollout_state import ConflictError, State
 from ops.stack import Model, Serving, Stack, Training
-from ops.views import Deployed, EndpointView, ModelVersion, Run, RunRequest, TakenError
-
-CARD: dict[str, Any] = {
-    "commit": "c0ffee",
-    "parameters": {"num_leaves": 31},
-    "metrics": {"candidate": {"auc": 0.66}, "baseline": {"auc": 0.63}},
-    "gates": [{"gate": "auc", "passed": True}],
-    "checks": {"passed": True, "summary": "102 of 102 checks passed"},
-    "export": {"passed": True},
-}
-REQUEST = {"flights": [{"day": 4, "month": 1, "carrier": "UA"}]}
+from tests.ops.fakes import REQUEST, Applies, FakeRegistry, FakeStore, FakeWorkspace, Served
+from tests.ops.world import World
 
 
-class AzureError(Exception):
-    """Stands for an answer that is no success."""
-
-    def __init__(self, status_code: int) -> None:
-        super().__init__(f"status {status_code}")
-        self.status_code = status_code
-
-
-@dataclass
-class FakeWorkspace:
-    """Runs, models and one endpoint.
-
-    Attributes:
-        runs: states of each run, in the order in which they are seen.
-        outputs: files of each run's output.
-        versions: models that are not archived.
-        archived: numbers that were given and are hidden.
-        there: deployments.
-        conflicts: registrations that somebody else is quicker at.
-        shared: what went to a registry.
-    """
-
-    runs: dict[str, list[Run]] = field(default_factory=dict)
-    children: dict[str, list[Run]] = field(default_factory=dict)
-    outputs: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    versions: list[ModelVersion] = field(default_factory=list)
-    archived: list[str] = field(default_factory=list)
-    model_files: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    logs: dict[str, str] = field(default_factory=dict)
-    submitted: list[RunRequest] = field(default_factory=list)
-    traffic: dict[str, int] = field(default_factory=dict)
-    there: dict[str, Deployed] = field(default_factory=dict)
-    removed: list[str] = field(default_factory=list)
-    history: list[dict[str, int]] = field(default_factory=list)
-    shared: list[tuple[str, str]] = field(default_factory=list)
-    registered: list[tuple[ModelVersion, str]] = field(default_factory=list)
-    conflicts: int = 0
-
-    def run(self, name: str) -> Run | None:
-        states = self.runs.get(name)
-        if not states:
-            return None
-        return states.pop(0) if len(states) > 1 else states[0]
-
-    def submit(self, request: RunRequest) -> Run:
-        self.submitted.append(request)
-        self.runs[request.name] = [
-            Run(name=request.name, status="Running", tags=request.tags),
-            Run(name=request.name, status="Completed", tags=request.tags),
-        ]
-        card = {**CARD, "commit": request.values["commit"]}
-        self.outputs.setdefault(request.name, {"model_card.json": json.dumps(card).encode(), "model.onnx": b"onnx"})
-        return self.runs[request.name][0]
-
-    def steps(self, name: str) -> list[Run]:
-        return self.children.get(name, [])
-
-    def running(self) -> list[Run]:
-        return [states[0] for states in self.runs.values() if not states[0].finished]
-
-    def log_of(self, name: str, folder: Path) -> Path | None:
-        if name not in self.logs:
-            return None
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "std_log.txt").write_text(self.logs[name], encoding="utf-8")
-        return folder / "std_log.txt"
-
-    def download_output(self, run: str, output: str, folder: Path) -> Path:
-        assert output == "model"
-        for name, content in self.outputs.get(run, {}).items():
-            (folder / "named-outputs" / output).mkdir(parents=True, exist_ok=True)
-            (folder / "named-outputs" / output / name).write_bytes(content)
-        return folder
-
-    def models(self, name: str) -> list[ModelVersion]:
-        return [version for version in self.versions if version.name == name]
-
-    def model_names(self) -> list[str]:
-        return sorted({version.name for version in self.versions})
-
-    def numbers(self, name: str) -> list[str]:
-        return [*self.archived, *(version.version for version in self.models(name))]
-
-    def register(self, model: ModelVersion, source: str, description: str) -> None:
-        if self.conflicts:
-            self.conflicts -= 1
-            self.versions.append(replace(model, tags={}, properties={}))
-            raise TakenError(model.reference)
-        assert model.version not in self.numbers(model.name), "Azure refuses a number that is there, archived or not"
-        self.versions.append(model)
-        self.registered.append((model, source))
-
-    def share(self, model: ModelVersion, registry: str) -> None:
-        self.shared.append((model.reference, registry))
-
-    def endpoint_names(self) -> list[str]:
-        return ["flight-delay-dev"]
-
-    def endpoint(self, name: str) -> EndpointView:
-        return EndpointView(
-            uri="https://example/score",
-            traffic=dict(self.traffic),
-            deployments={each.name: short(each.model) for each in self.there.values()},
-            states={each.name: each.state for each in self.there.values()},
-            assets={each.name: each.model for each in self.there.values()},
-            made="once",
-        )
-
-    def deployments(self, endpoint: str) -> list[Deployed]:
-        return [self.there[name] for name in sorted(self.there)]
-
-    def remove_deployment(self, endpoint: str, name: str) -> None:
-        assert not self.traffic.get(name), "Azure refuses to remove what takes traffic"
-        del self.there[name]
-        self.removed.append(name)
-
-    def endpoint_secret(self, name: str) -> str:
-        return "key"
-
-    def model_file(self, asset: str, file: str) -> bytes | None:
-        return self.model_files.get((asset, file))
-
-    def deployment_log(self, endpoint: str, deployment: str) -> str:
-        return self.logs[deployment]
-
-    def set_traffic(self, name: str, traffic: dict[str, int], mirror: dict[str, int], beat: Callable[[], None]) -> None:
-        assert set(traffic) <= set(self.there), "Azure refuses traffic to a deployment that does not exist"
-        assert sum(traffic.values()) in (0, 100), "Azure refuses weights that do not sum to 0 or 100"
-        self.traffic = dict(traffic)
-        self.history.append(dict(traffic))
-
-
-@dataclass
-class FakeStore:
-    """The state of one endpoint's rollouts, with a clock that stands still."""
-
-    state: State = field(default_factory=State)
-    tag: int = 0
-    time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def read(self) -> tuple[State, str]:
-        return self.state, str(self.tag) if self.tag else ""
-
-    def write(self, state: State, tag: str) -> str:
-        if tag != (str(self.tag) if self.tag else ""):
-            raise ConflictError
-        self.state, self.tag = state, self.tag + 1
-        return str(self.tag)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def pass_time(self, **much: float) -> None:
-        self.time += timedelta(**much)
-
-
-@dataclass
-class FakeRegistry:
-    """An ML registry.
-
-    Attributes:
-        files: content of each version, by ``NAME:VERSION``.
-    """
-
-    name: str = "shared"
-    known: dict[str, ModelVersion] = field(default_factory=dict)
-    files: dict[str, bytes] = field(default_factory=dict)
-
-    def version(self, name: str, version: str) -> ModelVersion | None:
-        return self.known.get(f"{name}:{version}")
-
-    def versions(self, name: str) -> list[ModelVersion]:
-        return [each for each in self.known.values() if each.name == name]
-
-    def digest(self, name: str, version: str) -> str:
-        return digest_of(self.files[f"{name}:{version}"])
-
-    def describe(self, model: ModelVersion) -> None:
-        self.known[model.reference] = model
-
-
-def digest_of(content: bytes) -> str:
-    """The digest of a model with this model.onnx."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "model.onnx").write_bytes(content)
-        return digest(Path(folder))
-
-
-def short(reference: str) -> str:
-    """``NAME:VERSION`` of a model's reference."""
-    parts = reference.split("/")
-    return f"{parts[-3]}:{parts[-1]}" if len(parts) > 3 else reference
-
-
-def deployed(entry: LiveDeployment, state: str = "Succeeded") -> Deployed:
-    """A deployment as Azure has it after an apply."""
-    return Deployed(state=state, **vars(entry))
+@pytest.fixture(autouse=True)
+def called_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not beneath the make that runs the tests, after no other command, and by the ``python`` on PATH."""
+    monkeypatch.delenv("MAKELEVEL", raising=False)
+    monkeypatch.setattr(command, "_here", Namespace())
+    monkeypatch.setattr(command, "interpreter", lambda: "python")
 
 
 @pytest.fixture
@@ -266,6 +69,12 @@ TRAINING = Training(
 MODEL = Model(name="flight-delay", endpoint="flight-delay-dev", serving=SERVING, training=TRAINING)
 
 
+def other_data(version: str) -> Model:
+    """The model, to be trained on another version of its data."""
+    assert MODEL.training
+    return replace(MODEL, training=replace(MODEL.training, data=f"flights:{version}"))
+
+
 @pytest.fixture
 def stack() -> Stack:
     """What a stack with one model made."""
@@ -292,6 +101,29 @@ def named(stack: str = "dev", model: str = "flight-delay") -> list[str]:
     """What the live file names."""
     return [each.name for each in LiveFile.read(stack).of(model)]
 
+
+# What `pulumi stack output --json` prints of it.
+OUTPUTS: dict[str, Any] = {
+    "workspaceId": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws",
+    "releaseStore": "https://account.blob.core.windows.net/releases",
+    "registry": None,
+    "requireCleanCommit": False,
+    "models": {
+        "flight-delay": {
+            "endpoint": "flight-delay-dev",
+            "promoted": False,
+            "compute": "train",
+            "data": "flights:d1",
+            "pipeline": "flight_delay_training:abc",
+            "trainingCode": "flight-delay-training:t1",
+            "trainEnvironment": "train:e1",
+            "serving": {
+                "code": "flight-delay-serving:c1", "environment": "serve:s1", "script": "ml_jobs/serving/score.py",
+                "instanceType": "Standard_D2as_v4", "instanceCount": 1,
+            },
+        }
+    },
+}  # fmt: skip
 
 MODEL_FILE: dict[str, Any] = {
     "name": "flight-delay",
@@ -334,8 +166,9 @@ def write_model(root: Path, name: str = "flight-delay", **changes: Any) -> None:
     content["training"]["code"] = [f"ml_jobs/{name.replace('-', '_')}/*.py"]
     (folder / "model.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     (folder / "train.py").write_text("# trains\n", encoding="utf-8")
-    for file in ("pipeline.yaml", "request.schema.json"):
-        (folder / file).write_text("{}", encoding="utf-8")
+    (folder / "request.schema.json").write_text("{}", encoding="utf-8")
+    declared = {"train_month": {"type": "string"}, "seed": {"type": "integer"}}
+    (folder / "pipeline.yaml").write_text(json.dumps({"inputs": declared}), encoding="utf-8")
     (folder / "sample_request.json").write_text(json.dumps(REQUEST), encoding="utf-8")
     for file in ("ml_jobs/serving/score.py", "ml_jobs/environments/one.yaml"):
         (root / file).parent.mkdir(parents=True, exist_ok=True)
@@ -355,3 +188,70 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def recipe(project: Path) -> Recipe:
     """What the model's file says."""
     return model_module.read(["flight-delay"])["flight-delay"]
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Served:
+    found = Served()
+    monkeypatch.setattr(release_module, "Scorer", lambda *_: found)
+
+    def gate(_azure: object, _endpoint: str, deployment: str, _budget: object) -> Callable[..., Verdict]:
+        def judge(*_: object) -> Verdict:
+            found.gated.append(deployment)
+            return Verdict(healthy=deployment not in found.refused, says="as told")
+
+        return judge
+
+    monkeypatch.setattr(release_module, "ModelGate", gate)
+    monkeypatch.setattr("ops.submit.time.sleep", lambda _: None)
+    monkeypatch.setattr("ops.deploy.time.sleep", lambda _: None)
+    return found
+
+
+@pytest.fixture
+def applies(azure: FakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> Applies:
+    made = Applies(azure)
+    monkeypatch.setattr("ops.deploy.subprocess", made)
+    return made
+
+
+@pytest.fixture
+def make(
+    azure: FakeWorkspace, store: FakeStore, stack: Stack, recipe: Recipe, served: Served, applies: Applies,
+    live_folder: Path,
+) -> Callable[..., Release]:  # fmt: skip
+    """A release; arguments change what it is made of."""
+
+    def made(
+        model: Model = MODEL, *, asked: str | None = None, again: bool = False, registry: FakeRegistry | None = None,
+        source: Any = None, stack: Stack = stack,
+    ) -> Release:  # fmt: skip
+        report = Report()
+        library = Library(stack=stack, source=source)
+        if registry:
+            library._open["registry"] = registry
+        trained = Trained(azure=azure, recipe=recipe, reason="a test", again=again)
+        return Release(
+            model=model,
+            recipe=recipe,
+            origin=Origin(model=model, library=library, trained=trained, asked=asked),
+            deployments=Deployments(
+                stack="dev", model=model.name, endpoint=model.endpoint, azure=azure, apply=["apply"], report=report
+            ),
+            azure=azure,
+            store=store,
+            report=report,
+            call=Call(Path("dev.json"), model.name, recipe.smoke.file),
+            quiet=False,
+        )
+
+    return made
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """An endpoint beside which time passes when somebody waits."""
+    made = World()
+    monkeypatch.setattr("ops.hold.time.sleep", made.pass_time)
+    monkeypatch.setattr("ops.hold.BEAT", -1.0)
+    return made

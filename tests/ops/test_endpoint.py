@@ -13,8 +13,8 @@ from ops import endpoint as module
 from ops.command import OpsError, UsageError
 from ops.endpoint import Call, ask
 from ops.scoring import Answer
-from tests.ops.conftest import FakeWorkspace
-from tests.ops.test_release import OUTPUTS
+from tests.ops.conftest import OUTPUTS
+from tests.ops.fakes import FakeWorkspace
 
 CALL = Call(Path("out/dev.json"), "flight-delay", Path("ml_jobs/flight_delay/sample_request.json"))
 URI = "https://flight-delay.example/score"

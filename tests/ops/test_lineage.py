@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from ops import facts
+from ops.command import UsageError
 from ops.lineage import of_data, of_endpoint, told
 from ops.versions import Place, rows
 from ops.views import ModelVersion
-from tests.ops.conftest import MODEL, FakeRegistry, FakeWorkspace, deployed
+from tests.ops.conftest import MODEL
+from tests.ops.fakes import FakeRegistry, FakeWorkspace, deployed
 from tests.ops.test_live import entry
 
 FAR = "azureml://registries/shared/models/flight-delay/versions/1"
@@ -74,9 +76,33 @@ def test_from_a_data_version_to_every_model_and_deployment(dev: FakeWorkspace, p
     ]
 
 
+def test_a_number_means_something_in_its_own_workspace_only(dev: FakeWorkspace, prod: FakeWorkspace) -> None:
+    """Each workspace counts for itself; the registry's address is the same everywhere."""
+    dev.there["v1-far"] = prod.there["v1-far"]
+    prod.there = {entry("1").name: deployed(entry("1"))}
+    found: Any = of_data(dev, "flights:d1", [version("1")], [prod])
+    assert [each["model"] for each in found["deployments"]] == ["flight-delay:1", FAR]
+    found = of_data(dev, "flights:d1", [], [prod])
+    assert [each["model"] for each in found["deployments"]] == ["flight-delay:1"], "another model of that number"
+
+
 def test_a_data_version_of_which_nothing_was_made(dev: FakeWorkspace) -> None:
+    dev.data_versions.append("flights:d9")
     assert of_data(dev, "flights:d9", []) == {"data": "flights:d9", "models": {}, "promoted": {}, "deployments": []}
     assert "none" in told(of_data(dev, "flights:d9", []))
+
+
+def test_a_data_version_that_is_not_there_is_a_wrong_argument(dev: FakeWorkspace) -> None:
+    with pytest.raises(UsageError, match="--data flights:d9: there is no such version of data") as failure:
+        of_data(dev, "flights:d9", [version("3", data="flights:d3")])
+    assert failure.value.why == "want NAME:VERSION; there are flights:d1, flights:d2, flights:d3"
+    assert "lineage --outputs FILE --data flights:d3" in failure.value.repair
+
+
+def test_data_that_only_the_registry_knows_is_found(dev: FakeWorkspace) -> None:
+    """A stack that takes its models from the registry has no data of its own."""
+    found: Any = of_data(FakeWorkspace(data_versions=[]), "flights:d3", [version("3", data="flights:d3")])
+    assert list(found["promoted"]) == ["flight-delay:3"]
 
 
 def test_versions_say_where_they_come_from_and_where_they_are_live(

@@ -9,10 +9,10 @@ import pytest
 
 from ops.command import OpsError
 from ops.gate import Budget, Judged, Probe, Verdict
-from ops.probes import ModelGate, Probes
+from ops.probes import ModelGate, read
 from ops.scoring import Asker
 from ops.views import Deployed
-from tests.ops.conftest import FakeWorkspace
+from tests.ops.fakes import FakeWorkspace
 
 GOOD: dict[str, Any] = {
     "requests": [{"row": row} for row in range(200)],
@@ -21,10 +21,8 @@ GOOD: dict[str, Any] = {
 
 
 def test_each_request_goes_with_its_answer() -> None:
-    probes = Probes.read(json.dumps(GOOD).encode(), "m:1", 200)
-    assert probes.probes[7] == Probe(request={"row": 7}, expected={"is": 7})
-    assert probes.max_shift is None
-    assert Probes.read(json.dumps(GOOD | {"max_shift": 0.2}).encode(), "m:1", 200).max_shift == 0.2
+    probes = read(json.dumps(GOOD).encode(), "m:1", 200)
+    assert probes[7] == Probe(request={"row": 7}, expected={"is": 7})
 
 
 @pytest.mark.parametrize(
@@ -40,7 +38,7 @@ def test_each_request_goes_with_its_answer() -> None:
 )
 def test_questions_that_cannot_be_asked_are_refused(content: bytes | None, says: str) -> None:
     with pytest.raises(OpsError, match=says):
-        Probes.read(content, "m:1", 200)
+        read(content, "m:1", 200)
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Judged, int]]:
 def gate(azure: FakeWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelGate:
     monkeypatch.chdir(tmp_path)
     asset = "azureml://registries/r/models/m/versions/2"
-    azure.model_files[asset, "probes.json"] = json.dumps(GOOD | {"max_shift": 0.1}).encode()
+    azure.model_files[asset, "probes.json"] = json.dumps(GOOD).encode()
     azure.there["green"] = Deployed(
         name="green", state="Succeeded", model=asset, code=None, environment=None, script=None, instance_type="",
         instance_count=1,
@@ -75,8 +73,8 @@ def test_a_gate_asks_the_questions_of_its_deployments_model(
     azure.model_files.clear()  # it is fetched once
     gate("", 10, lambda: None)
     assert judged == [
-        (Judged(candidate="green", stable="blue", share=0, max_shift=0.1), 200),
-        (Judged(candidate="green", stable="", share=10, max_shift=0.1), 200),
+        (Judged(candidate="green", stable="blue", share=0), 200),
+        (Judged(candidate="green", stable="", share=10), 200),
     ]
 
 

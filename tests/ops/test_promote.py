@@ -1,19 +1,21 @@
 """Promotion: the same model on the far side, with its lineage, or a refusal."""
 
 import json
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops import command
+from ops import command, live
 from ops import promote as module
 from ops.command import OpsError, UsageError
+from ops.origin import check
 from ops.promote import choose, promote
 from ops.views import ModelVersion
-from tests.ops.conftest import MODEL, FakeRegistry, FakeWorkspace, deployed, digest_of
-from tests.ops.test_release import OUTPUTS
+from tests.ops.conftest import MODEL, OUTPUTS
+from tests.ops.fakes import FakeRegistry, FakeWorkspace, deployed, digest_of
 
 GOOD = {
     "gates": "passed",
@@ -70,6 +72,17 @@ def test_a_promotion_that_was_stopped_is_completed(azure: FakeWorkspace, registr
     assert len(azure.shared) == 1
 
 
+def test_a_version_that_somebody_shared_without_a_word_gets_who_and_why(
+    azure: FakeWorkspace, registry: FakeRegistry
+) -> None:
+    """Azure's own client shares too, and carries the properties over."""
+    registry.known["flight-delay:3"] = version()
+    promoted, is_new = promote(azure, registry, version(), TAGS)
+    assert is_new
+    assert registry.known["flight-delay:3"].tags == promoted.tags == {**version().tags, **TAGS}
+    assert azure.shared == []
+
+
 @pytest.mark.parametrize(
     ("properties", "says"),
     [
@@ -90,6 +103,20 @@ def test_refuses_a_model_that_may_not_go_there(
     assert azure.shared == []
 
 
+def test_code_that_is_not_committed_is_trained_again_where_it_was_trained(
+    azure: FakeWorkspace, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAKELEVEL", "1")
+    monkeypatch.setattr(command, "_here", Namespace(outputs=Path("dev.json")))
+    with pytest.raises(OpsError) as failure:
+        promote(azure, registry, version(commit=f"{'a' * 40}-dirty"), TAGS)
+    assert failure.value.repair == "commit the code, then train again: make up AGAIN=1 MODEL=flight-delay"
+    monkeypatch.setattr(command, "_here", Namespace(outputs=Path("prod.json")))
+    with pytest.raises(OpsError) as failure:
+        check(version(commit="unknown"), clean_commit=True, outputs="dev.json")
+    assert failure.value.repair == "commit the code, then train again: make up AGAIN=1 MODEL=flight-delay"
+
+
 @pytest.mark.parametrize("recorded", [{}, {"digest": "sha256:other"}], ids=["by its files", "by what is recorded"])
 def test_refuses_a_number_that_has_other_content(
     azure: FakeWorkspace, registry: FakeRegistry, recorded: dict[str, str]
@@ -103,8 +130,6 @@ def test_refuses_a_number_that_has_other_content(
 
 def test_without_a_number_it_is_the_live_one(azure: FakeWorkspace) -> None:
     azure.versions += [version("3"), version("4")]
-    from ops import live
-
     entry = live.entry(MODEL, version("3"), "flight-delay:3")
     azure.there[entry.name], azure.traffic = deployed(entry), {entry.name: 100}
     assert choose(azure, MODEL, None).version == "3"
@@ -135,6 +160,9 @@ def test_every_wrong_argument_is_told_at_once_and_ends_with_2(
     told = capsys.readouterr().err
     for what in ("--reason is empty", "registry is null"):
         assert what in told
+    dev, prod = ({**each, "models": _two(each)} for each in (OUTPUTS, PROD))
+    assert run(tmp_path, {**dev, "registry": "shared"}, prod, "--reason", "a try", "--version", "3") == 2
+    assert "--version needs --model" in capsys.readouterr().err
 
 
 def test_a_stack_that_trains_its_models_takes_none(
@@ -145,6 +173,59 @@ def test_a_stack_that_trains_its_models_takes_none(
     assert "= promote    stack prod takes no model" in capsys.readouterr().err
     assert run(tmp_path, OUTPUTS, OUTPUTS, "--reason", "a try", "--model", "flight-delay") == 2
     assert "does not take flight-delay from a registry" in capsys.readouterr().err
+
+
+@pytest.fixture
+def declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with stack dev, and stack prod that takes its model."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: mlops", encoding="utf-8")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {mlops:models: [{name: flight-delay}]}", encoding="utf-8")
+    models = "[{name: flight-delay, promoted: true}]"
+    (tmp_path / "Pulumi.prod.yaml").write_text(f"config: {{mlops:models: {models}}}", encoding="utf-8")
+    return tmp_path
+
+
+def before(stack: str, to: str = "prod") -> int:
+    files = ["--outputs", f"{stack}.json", "--to-outputs", f"{to}.json", "--to-stack", to]
+    return command.run(module.parser(), module._main, [*files, "--reason", "a try", "--check"])
+
+
+@pytest.mark.parametrize(
+    ("stack", "says", "repair"),
+    [
+        ("dev", "from stack dev, which is not up", "make up STACK=dev first"),
+        ("nosuch", "which nobody has declared: there is no Pulumi.nosuch.yaml", "make up STACK=prod FROM=NAME"),
+    ],
+)
+@pytest.mark.usefixtures("declared")
+def test_a_stack_that_models_come_from_has_to_be_up_first(
+    stack: str, says: str, repair: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert before(stack) == 2
+    what, _, do = capsys.readouterr().err.splitlines()
+    assert what.startswith("error: stack prod takes flight-delay from stack ")
+    assert (what.endswith(says), do) == (True, f"  do: {repair}")
+
+
+@pytest.mark.usefixtures("declared")
+def test_a_stack_that_takes_no_model_needs_no_other() -> None:
+    assert before("prod", to="dev") == 0
+
+
+@pytest.mark.parametrize(("commit", "code"), [("a" * 40, 0), (f"{'a' * 40}-dirty", 1)])
+def test_a_version_that_may_not_go_there_is_told_before_the_other_stack_is_up(
+    declared: Path, azure: FakeWorkspace, commit: str, code: int,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (declared / "dev.json").write_text(json.dumps(OUTPUTS), encoding="utf-8")
+    monkeypatch.setattr(module, "Workspace", lambda _: azure)
+    entry = live.entry(MODEL, version("3"), "flight-delay:3")
+    azure.versions = [version("3", commit=commit)]
+    azure.there[entry.name], azure.traffic = deployed(entry), {entry.name: 100}
+    assert before("dev") == code
+    assert ("may not go live" in capsys.readouterr().err) is bool(code)
+    assert azure.shared == []
 
 
 def test_every_model_that_the_other_stack_takes_goes_there(
@@ -175,7 +256,6 @@ PROD: dict[str, Any] = {
 }
 
 
-def test_a_missing_reason_ends_with_2(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit) as failure:
-        run(tmp_path, OUTPUTS, OUTPUTS)
-    assert failure.value.code == 2
+def test_a_missing_reason_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, OUTPUTS, OUTPUTS) == 2
+    assert "error: the following arguments are required: --reason" in capsys.readouterr().err

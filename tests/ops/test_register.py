@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from ops import command
+from ops import register as module
 from ops.command import OpsError, UsageError
-from ops.register import lineage, register, register_folder
-from ops.views import ModelVersion, Run
-from tests.ops.conftest import CARD, FakeWorkspace, digest_of
+from ops.register import lineage, newest, register, register_folder
+from ops.views import ModelVersion, Run, TakenError
+from tests.ops.conftest import OUTPUTS
+from tests.ops.fakes import CARD, FakeWorkspace, digest_of
 
 TAGS = {
     "fingerprint": "f1", "data": "flights:d1", "environment": "train:e1", "pipeline": "p:1", "code": "training:t1",
@@ -59,6 +62,22 @@ def test_a_number_taken_by_another_release_is_passed_over(trained: FakeWorkspace
     assert register(trained, "m", RUN, "Ada", "r")[0].version == "3"
 
 
+def test_the_newest_version_has_the_highest_number() -> None:
+    assert newest([known("9"), known("10"), known("2")], lambda _: True) == known("10")
+
+
+def test_two_releases_of_one_run_are_one_version(trained: FakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one was quicker with the same run."""
+
+    def taken(model: ModelVersion, _source: str, _description: str) -> None:
+        trained.versions.append(model)
+        raise TakenError(model.reference)
+
+    monkeypatch.setattr(trained, "register", taken)
+    made, is_new = register(trained, "m", RUN, "Ada", "r")
+    assert (made.version, is_new) == ("1", False)
+
+
 def test_it_gives_up_when_every_number_is_taken(trained: FakeWorkspace) -> None:
     trained.conflicts = 99
     with pytest.raises(OpsError, match="another release took each of 5 versions"):
@@ -104,6 +123,7 @@ def test_what_failed_is_recorded(changes: dict[str, Any], says: str) -> None:
     ("run", "says"),
     [
         (Run(name="m-f1", status="Failed", tags=TAGS), "is Failed"),
+        (Run(name="m-f1", status="Running", tags=TAGS), "is Running"),
         (Run(name="m-f1", status="Completed"), "no tag 'fingerprint'"),
         (Run(name="other", status="Completed", tags=TAGS), "holds no model_card.json"),
     ],
@@ -144,6 +164,20 @@ def test_other_content_of_the_same_origin_is_another_version(azure: FakeWorkspac
         (tmp_path / "MLmodel").write_text(content, encoding="utf-8")
         register_folder(azure, "m", tmp_path, "a lab", "Ada", "r")
     assert [each.version for each in azure.versions] == ["1", "2"]
+
+
+def test_the_same_content_of_another_origin_is_another_version(azure: FakeWorkspace, tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text("one", encoding="utf-8")
+    for origin in ("a lab", "another lab"):
+        register_folder(azure, "m", tmp_path, origin, "Ada", "r")
+    assert [each.properties["origin"] for each in azure.versions] == ["a lab", "another lab"]
+
+
+def test_a_folder_has_to_say_where_it_was_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "dev.json").write_text(json.dumps(OUTPUTS), encoding="utf-8")
+    given = ["--outputs", str(tmp_path / "dev.json"), "--path", str(tmp_path), "--reason", "r"]
+    assert command.run(module.parser(), module._main, given) == 2
+    assert "--origin and --path go together" in capsys.readouterr().err
 
 
 def test_an_empty_or_missing_folder_is_a_wrong_argument(azure: FakeWorkspace, tmp_path: Path) -> None:

@@ -1,156 +1,27 @@
-"""The whole release against a workspace in memory: its order, its way back, and what it leaves alone."""
+"""The whole release against a workspace in memory: its order, which version it takes, and what it leaves alone."""
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from live_file import LiveFile
-from ops import command, live
-from ops import release as module
-from ops.command import OpsError, SomeFailedError, UsageError
-from ops.deploy import Deployments
-from ops.endpoint import Call
-from ops.gate import Verdict
-from ops.model import Recipe
-from ops.origin import Library, Origin, Trained
-from ops.release import Release, release_all
-from ops.report import Report
-from ops.rollout_state import Held
+from ops import live
+from ops.command import OpsError, UsageError
+from ops.release import Release
+from ops.rollout_state import Held, State
 from ops.scoring import Answer
-from ops.stack import Model, Stack
-from ops.views import ModelVersion, Run
-from tests.ops.conftest import MODEL, FakeRegistry, FakeStore, FakeWorkspace, deployed, named, write_model
-
-PREDICTION: dict[str, Any] = {"predictions": [{"late": False, "probability": 0.3}]}
-
-
-@dataclass
-class Served:
-    """What deployments answer.
-
-    Attributes:
-        broken: deployments that answer with an error.
-        wrong: what a deployment says about its model.
-        asked: which were asked, by name.
-        refused: those that the gate says no to.
-    """
-
-    broken: set[str] = field(default_factory=set)
-    wrong: dict[str, Any] = field(default_factory=dict)
-    asked: list[str | None] = field(default_factory=list)
-    refused: set[str] = field(default_factory=set)
-    gated: list[str] = field(default_factory=list)
-
-    def ask(self, request: Any, deployment: str | None = None) -> Answer:
-        self.asked.append(deployment)
-        if deployment in self.broken:
-            return Answer(status=500, body="boom", seconds=0.001)
-        if request["flights"][0]["month"] > 12:
-            return Answer(status=424, body={"error": {"field": "flights[0].month"}}, seconds=0.001)
-        body = {**PREDICTION, "model": self.wrong} if self.wrong else PREDICTION
-        return Answer(status=200, body=body, seconds=0.001, deployment=deployment or "")
+from ops.stack import Stack
+from ops.views import ModelVersion
+from tests.ops.conftest import MODEL, named, other_data
+from tests.ops.fakes import PREDICTION, Applies, FakeRegistry, FakeStore, FakeWorkspace, Served, deployed
 
 
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Served:
-    found = Served()
-    monkeypatch.setattr(module, "Scorer", lambda *_: found)
-
-    def gate(_azure: object, _endpoint: str, deployment: str, _budget: object) -> Callable[..., Verdict]:
-        def judge(*_: object) -> Verdict:
-            found.gated.append(deployment)
-            return Verdict(healthy=deployment not in found.refused, says="as told")
-
-        return judge
-
-    monkeypatch.setattr(module, "ModelGate", gate)
-    monkeypatch.setattr("ops.submit.time.sleep", lambda _: None)
-    monkeypatch.setattr("ops.deploy.time.sleep", lambda _: None)
-    return found
-
-
-@dataclass
-class Applies:
-    """The apply command: makes what the live file names, and takes away the rest of what it made.
-
-    Attributes:
-        runs: how often it ran.
-        fails: names of deployments that fail to come up; the apply then ends with 1.
-        known: what it has made; a deployment that failed is not among it, as in the real engines.
-        happens: called before each run.
-    """
-
-    azure: FakeWorkspace
-    runs: int = 0
-    fails: set[str] = field(default_factory=set)
-    known: set[str] = field(default_factory=set)
-    happens: Callable[[], None] = lambda: None
-
-    def run(self, _command: object, **_: Any) -> Any:
-        self.runs += 1
-        self.happens()
-        code = 0
-        wanted = {each.name: each for each in LiveFile.read("dev").of("flight-delay")}
-        for name in self.known - wanted.keys():
-            assert not self.azure.traffic.get(name), "Azure refuses to remove what takes traffic"
-            self.azure.there.pop(name, None)
-        self.known &= wanted.keys()
-        for name, each in wanted.items():
-            if name in self.fails:
-                self.azure.there[name], code = deployed(each, "Failed"), 1
-            else:
-                self.azure.there[name] = deployed(each)
-                self.known.add(name)
-        return type("Done", (), {"returncode": code})
-
-
-@pytest.fixture
-def applies(azure: FakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> Applies:
-    made = Applies(azure)
-    monkeypatch.setattr("ops.deploy.subprocess", made)
-    return made
-
-
-@pytest.fixture
-def make(
-    azure: FakeWorkspace, store: FakeStore, stack: Stack, recipe: Recipe, served: Served, applies: Applies,
-    live_folder: Path,
-) -> Callable[..., Release]:  # fmt: skip
-    """A release; arguments change what it is made of."""
-
-    def made(
-        model: Model = MODEL, *, asked: str | None = None, again: bool = False, registry: FakeRegistry | None = None,
-        source: Any = None, stack: Stack = stack,
-    ) -> Release:  # fmt: skip
-        report = Report()
-        library = Library(stack=stack, source=source)
-        if registry:
-            library._open["registry"] = registry
-        trained = Trained(azure=azure, recipe=recipe, reason="a test", again=again)
-        return Release(
-            model=model,
-            recipe=recipe,
-            origin=Origin(model=model, library=library, trained=trained, asked=asked),
-            deployments=Deployments(
-                stack="dev", model=model.name, endpoint=model.endpoint, azure=azure, apply=["apply"], report=report
-            ),
-            azure=azure,
-            store=store,
-            report=report,
-            call=Call(Path("dev.json"), model.name, recipe.smoke.file),
-            quiet=False,
-        )
-
-    return made
-
-
-def other_data(version: str) -> Model:
-    assert MODEL.training
-    return replace(MODEL, training=replace(MODEL.training, data=f"flights:{version}"))
+def version(number: str, **properties: str) -> ModelVersion:
+    given = {"gates": "passed", "run": f"r{number}", "commit": "c0ffee", "digest": "sha256:1", **properties}
+    return ModelVersion(name="flight-delay", version=number, tags={}, properties=given)
 
 
 def test_from_nothing_to_an_answer(
@@ -230,114 +101,48 @@ def test_more_instances_are_the_same_deployment(make: Callable[..., Release], az
     assert azure.traffic == {name: 100}
 
 
-@pytest.mark.parametrize("fails", ["apply", "smoke", "lineage", "gate"])
-def test_a_no_gives_back_exactly_what_was_before(
-    make: Callable[..., Release], azure: FakeWorkspace, applies: Applies, served: Served, live_folder: Path, fails: str
-) -> None:
+def test_a_file_of_before_asks_for_no_deployment(make: Callable[..., Release], applies: Applies) -> None:
+    """It does not say what the live one was trained with."""
     make().run()
-    file, there, traffic = (live_folder / "dev.yaml").read_bytes(), dict(azure.there), dict(azure.traffic)
-    entry = live.entry(MODEL, replace(azure.versions[0], version="2"), "flight-delay:2")
-    match fails:
-        case "apply":
-            applies.fails = {entry.name}
-        case "smoke":
-            served.broken = {entry.name}
-        case "lineage":
-            served.wrong = {"data_version": "d9"}
-        case "gate":
-            served.refused = {entry.name}
-    with pytest.raises(OpsError):
-        make(other_data("d2")).run()
-    assert (live_folder / "dev.yaml").read_bytes() == file
-    assert azure.there == there
-    assert azure.traffic == traffic
+    (entry,) = LiveFile.read("dev").of("flight-delay")
+    assert entry.trained is not None
+    live.write("dev", "flight-delay", [replace(entry, trained=None)])
+    before = applies.runs
+    make().run()
+    assert applies.runs == before
 
 
-def test_a_no_to_the_first_deployment_leaves_none(
-    make: Callable[..., Release], azure: FakeWorkspace, applies: Applies, served: Served
-) -> None:
-    entry = live.entry(MODEL, ModelVersion(name="flight-delay", version="1", tags={}, properties={}), "flight-delay:1")
-    served.broken = {entry.name}
-    with pytest.raises(OpsError, match="answers of v1-"):
-        make().run()
-    assert (named(), azure.there, azure.traffic) == ([], {}, {})
-
-
-def test_a_failed_deployment_is_made_anew_by_the_next_release(
+def test_instances_that_the_file_names_and_azure_lacks_are_made(
     make: Callable[..., Release], azure: FakeWorkspace, applies: Applies
 ) -> None:
-    """Killed after a deployment had failed: an apply alone would find it there and take it for done."""
-    entry = live.entry(MODEL, ModelVersion(name="flight-delay", version="1", tags={}, properties={}), "flight-delay:1")
-    live.write("dev", "flight-delay", [entry])
-    azure.there[entry.name] = deployed(entry, "Failed")
+    """Killed between the file and the apply."""
     make().run()
-    assert azure.removed == [entry.name]
-    assert azure.traffic == {entry.name: 100}
+    three = replace(MODEL, serving=replace(MODEL.serving, instance_count=3))
+    live.write("dev", "flight-delay", [live.entry(three, azure.versions[0], "flight-delay:1")])
+    make(three).run()
+    assert azure.there[named()[0]].instance_count == 3
+    assert applies.runs == 2
 
 
-def test_a_deployment_that_something_works_on_is_waited_for(
-    make: Callable[..., Release], azure: FakeWorkspace, applies: Applies, monkeypatch: pytest.MonkeyPatch
+def test_a_deployment_that_is_up_and_not_in_the_file_is_named(
+    make: Callable[..., Release], azure: FakeWorkspace, store: FakeStore, live_folder: Path
 ) -> None:
+    """Killed before its rollout, and the file taken back: the next apply would take it away."""
     make().run()
     (name,) = named()
-    busy = azure.there[name]
-    azure.there[name] = replace(busy, state="Updating")
-    monkeypatch.setattr("ops.deploy.time.sleep", lambda _: azure.there.update({name: busy}))
+    azure.traffic, store.state = {}, State()
+    (live_folder / "dev.yaml").unlink()
     make().run()
-    assert azure.removed == []
-
-
-def test_waiting_for_a_deployment_has_an_end(
-    make: Callable[..., Release], azure: FakeWorkspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make().run()
-    (name,) = named()
-    azure.there[name] = replace(azure.there[name], state="Updating")
-    ticks = iter(range(0, 10**6, 1000))
-    monkeypatch.setattr("ops.deploy.time.monotonic", lambda: next(ticks))
-    with pytest.raises(OpsError, match=f"{name} is still Updating after 1800 s"):
-        make().run()
-    assert azure.traffic == {name: 100}
     assert named() == [name]
 
 
-@pytest.mark.parametrize("stopped_at", ["submit", "register", "endpoint_secret", "set_traffic"])
-def test_it_goes_on_where_it_was_stopped(
-    make: Callable[..., Release], azure: FakeWorkspace, applies: Applies, stopped_at: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    """Stopped right after each of its writes, the next run repeats none of them."""
-    real = getattr(azure, stopped_at)
-
-    def then_stop(*arguments: Any) -> None:
-        real(*arguments)
-        monkeypatch.setattr(azure, stopped_at, real)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(azure, stopped_at, then_stop)
-    with pytest.raises(KeyboardInterrupt):
-        make().run()
-    assert make().run()["traffic"] == {named()[0]: 100}
-    assert len(azure.submitted) == len(azure.versions) == applies.runs == 1
-
-
-def test_an_apply_that_is_no_command_is_a_wrong_argument(
-    make: Callable[..., Release], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def missing(*_: object, **__: object) -> None:
-        raise FileNotFoundError("no-such-command")
-
-    monkeypatch.setattr("ops.deploy.subprocess", type("Stub", (), {"run": staticmethod(missing)}))
-    with pytest.raises(OpsError, match="apply: cannot be run"):
-        make().run()
-
-
-def test_a_failed_run_changes_nothing(make: Callable[..., Release], azure: FakeWorkspace, applies: Applies) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(azure, "run", lambda name: Run(name=name, status="Failed") if azure.submitted else None)
-        with pytest.raises(OpsError, match="Failed"):
-            make().run()
-    assert (azure.versions, named(), applies.runs) == ([], [], 0)
+def test_more_instances_move_nothing_in_the_file(make: Callable[..., Release]) -> None:
+    make().run()
+    make(other_data("d2")).run()
+    first, second = named()
+    make(asked="1").run()
+    make(replace(MODEL, serving=replace(MODEL.serving, instance_count=3)), asked="1").run()
+    assert named() == [first, second]
 
 
 def test_held_weights_stay_and_are_said(
@@ -351,9 +156,30 @@ def test_held_weights_stay_and_are_said(
     make(other_data("d2")).run()
     assert azure.traffic == {first: 100}
     assert len(azure.submitted) == applies.runs == 1
-    told = capsys.readouterr().err
+    out, told = capsys.readouterr()
+    assert out.count("call it") == 2, "it answers all the same"
     assert "rollback by ada, 2026-01-01: late nights" in told
-    assert "ops.rollback --lift" in told
+    lift = "python -m ops.rollback --outputs FILE --model flight-delay --lift, then python -m ops.release "
+    assert f"nothing was released; new is a version that a run would train; to release it: {lift}" in told
+
+
+def test_a_hold_says_which_version_waits(
+    make: Callable[..., Release], azure: FakeWorkspace, store: FakeStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make().run()
+    make(other_data("d2")).run()
+    first, second = named()
+    azure.traffic = {first: 100}
+    held = Held(kind="rollback", weights={first: 100}, over={}, by="ada", why="", at="2026-01-01")
+    store.state = replace(store.state, held=held, weights={first: 100})
+    make(other_data("d2")).run()
+    assert f"nothing was released; new is {second} of flight-delay:2; to release it: " in capsys.readouterr().err
+    make().run()
+    assert "nothing was released, and nothing is new; the hold ends with: " in capsys.readouterr().err
+    azure.versions.append(version("7"))
+    make(asked="7").run()
+    assert "of flight-delay:7; to release it: " in capsys.readouterr().err
+    assert azure.traffic == {first: 100}
 
 
 def test_a_split_that_somebody_set_past_these_commands_stays(
@@ -368,39 +194,56 @@ def test_a_split_that_somebody_set_past_these_commands_stays(
     assert applies.runs == 2
 
 
-def test_without_the_live_file_nothing_is_applied(
-    make: Callable[..., Release], azure: FakeWorkspace, applies: Applies, live_folder: Path
+def test_weights_that_somebody_set_over_a_killed_rollout_stay(
+    make: Callable[..., Release], azure: FakeWorkspace, store: FakeStore, applies: Applies
 ) -> None:
     make().run()
-    (name,) = named()
-    (live_folder / "dev.yaml").unlink()
-    with pytest.raises(OpsError, match=f"does not name {name}") as failure:
-        make(other_data("d2")).run()
-    assert "--restore" in failure.value.repair
-    assert applies.runs == 1
+    make(other_data("d2")).run()
+    first, second = named()
+    azure.traffic = {first: 40, second: 60}
+    store.state = replace(
+        store.state, to=second, source=first, before={first: 100}, weights={first: 90, second: 10}, step=10
+    )
+    make(other_data("d3")).run()
+    assert azure.traffic == {first: 40, second: 60}
+    assert (len(azure.submitted), applies.runs) == (2, 2)
 
 
-def test_what_another_controller_works_on_is_not_taken_away(
-    make: Callable[..., Release],
-    azure: FakeWorkspace,
-    store: FakeStore,
-    served: Served,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_rollout_that_was_killed_before_its_last_gate_is_not_called_live(
+    make: Callable[..., Release], store: FakeStore, served: Served
 ) -> None:
     make().run()
-    (first,) = named()
-    entry = live.entry(MODEL, replace(azure.versions[0], version="2"), "flight-delay:2")
+    make(other_data("d2")).run()
+    first, second = named()
+    store.state = replace(store.state, to=second, source=first, before={first: 100}, step=100)
+    served.gated.clear()
+    make(other_data("d2")).run()
+    assert served.gated == [second]
+    assert store.state.to == ""
 
-    class Busy:
-        def run(self, _name: str) -> None:
-            store.state = replace(store.state, holder="bob/1", holder_until="2026-01-01T00:00:20+00:00", to=entry.name)
-            raise OpsError("bob/1 works on this endpoint")
 
-    monkeypatch.setattr(Release, "_rollout", lambda *_: Busy())
-    with pytest.raises(OpsError, match="bob/1 works on this endpoint"):
-        make(other_data("d2")).run()
-    assert named() == [first, entry.name]
-    assert entry.name in azure.there
+def test_a_deployment_that_no_release_made_is_released_beside(
+    make: Callable[..., Release], azure: FakeWorkspace
+) -> None:
+    """The file never named it, so nothing was lost."""
+    entry = live.entry(MODEL, version("1"), "flight-delay:1")
+    azure.there["blue"] = replace(deployed(entry), name="blue")
+    azure.traffic = {"blue": 100}
+    make().run()
+    assert azure.traffic == {named()[0]: 100}
+    assert "blue" in azure.there
+
+
+def test_nobody_else_releases_while_it_applies(
+    make: Callable[..., Release], store: FakeStore, applies: Applies
+) -> None:
+    """Of two at once the second would take away what the first brings up."""
+    holders: list[str | None] = []
+    applies.happens = lambda: holders.append(store.state.holder)
+    make().run()
+    assert len(holders) == 1
+    assert holders[0]
+    assert store.state.holder is None
 
 
 def test_what_has_cooled_down_leaves_and_the_way_back_stays(
@@ -442,6 +285,16 @@ def test_again_trains_and_judges_though_nothing_changed(make: Callable[..., Rele
     assert azure.submitted[1].models == {"champion": "flight-delay:1"}
 
 
+def test_a_version_that_was_named_stays_live_though_a_newer_one_would_do(
+    make: Callable[..., Release], azure: FakeWorkspace
+) -> None:
+    make().run()
+    make(again=True).run()
+    make(asked="1").run()
+    assert make().run()["model"] == "flight-delay:1"
+    assert len(azure.submitted) == 2
+
+
 def test_a_version_whose_gates_failed_does_not_go_live(
     make: Callable[..., Release], azure: FakeWorkspace, applies: Applies
 ) -> None:
@@ -449,11 +302,6 @@ def test_a_version_whose_gates_failed_does_not_go_live(
     with pytest.raises(OpsError, match="may not go live: failed: auc"):
         make(asked="1").run()
     assert applies.runs == 0
-
-
-def version(number: str, **properties: str) -> ModelVersion:
-    given = {"gates": "passed", "run": f"r{number}", "commit": "c0ffee", "digest": "sha256:1", **properties}
-    return ModelVersion(name="flight-delay", version=number, tags={}, properties=given)
 
 
 def test_a_version_can_be_named(make: Callable[..., Release], azure: FakeWorkspace) -> None:
@@ -532,6 +380,27 @@ def test_a_promoted_model_without_a_number_and_without_a_source_is_a_wrong_argum
         make(PROMOTED, registry=registry).run()
 
 
+def test_what_is_live_where_the_model_comes_from_goes_before_what_is_live_here(
+    make: Callable[..., Release], registry: FakeRegistry, stack: Stack
+) -> None:
+    make(PROMOTED, asked="7", registry=registry).run()
+    registry.known["flight-delay:8"] = version("8", commit="b" * 40)
+    release = make(PROMOTED, registry=registry, source=stack)
+    dev = FakeWorkspace(traffic={"v8-abc": 100})
+    dev.there = {"v8-abc": replace(deployed(live.entry(MODEL, version("8"), "flight-delay:8")), name="v8-abc")}
+    release.origin.library._open["source"] = dev
+    assert release.run()["model"] == "flight-delay:8"
+
+
+def test_a_stack_that_wants_commits_refuses_a_model_that_was_trained_elsewhere(
+    make: Callable[..., Release], azure: FakeWorkspace, stack: Stack, applies: Applies
+) -> None:
+    azure.versions.append(version("1", gates="none: trained elsewhere", origin="the lab's notebook"))
+    with pytest.raises(OpsError, match="may not go live: none: trained elsewhere"):
+        make(asked="1", stack=replace(stack, clean_commit=True)).run()
+    assert applies.runs == 0
+
+
 @pytest.mark.parametrize("commit", ["unknown", f"{'a' * 40}-dirty", ""])
 def test_a_stack_that_wants_commits_refuses_a_model_of_a_dirty_one(
     make: Callable[..., Release], registry: FakeRegistry, stack: Stack, commit: str
@@ -539,105 +408,3 @@ def test_a_stack_that_wants_commits_refuses_a_model_of_a_dirty_one(
     registry.known["flight-delay:7"] = version("7", commit=commit)
     with pytest.raises(OpsError, match="its code is that of commit"):
         make(PROMOTED, asked="7", registry=registry, stack=replace(stack, clean_commit=True)).run()
-
-
-# Several models, arguments, closing lines.
-
-
-def test_one_model_that_fails_does_not_keep_the_next_from_its_turn(capsys: pytest.CaptureFixture[str]) -> None:
-    def fails() -> dict[str, object]:
-        raise ConnectionError("reset")
-
-    def refused() -> dict[str, object]:
-        raise OpsError("the gate said no")
-
-    with pytest.raises(SomeFailedError, match="2 of 3 models were not released: a, b") as failure:
-        release_all({"a": fails, "b": refused, "c": lambda: {"traffic": {"v1": 100}}}, Report())
-    assert failure.value.exit_code == command.FAILED
-    assert failure.value.result == {"c": {"traffic": {"v1": 100}}}
-    told = capsys.readouterr().err
-    assert "error: the gate said no" in told
-    assert "defect" in told or "cannot be reached" in told
-
-
-def run(*arguments: str) -> int:
-    return command.run(module.parser(), module._main, list(arguments))
-
-
-@pytest.fixture
-def outputs(project: Path, live_folder: Path) -> Path:
-    path = project / "dev.json"
-    path.write_text(json.dumps(OUTPUTS), encoding="utf-8")
-    return path
-
-
-OUTPUTS: dict[str, Any] = {
-    "workspaceId": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws",
-    "releaseStore": "https://account.blob.core.windows.net/releases",
-    "registry": None,
-    "requireCleanCommit": False,
-    "models": {
-        "flight-delay": {
-            "endpoint": "flight-delay-dev",
-            "promoted": False,
-            "compute": "train",
-            "data": "flights:d1",
-            "pipeline": "flight_delay_training:abc",
-            "trainingCode": "flight-delay-training:t1",
-            "trainEnvironment": "train:e1",
-            "serving": {
-                "code": "flight-delay-serving:c1", "environment": "serve:s1", "script": "ml_jobs/serving/score.py",
-                "instanceType": "Standard_D2as_v4", "instanceCount": 1,
-            },
-        }
-    },
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--apply", ""], "--apply is empty"),
-        (["--apply", "x", "--version", "1", "--from-outputs", "dev.json"], "exclude each other"),
-        (["--apply", "x", "--model", "wine"], "--model wine: the stack has no such model"),
-    ],
-)
-def test_wrong_arguments_end_with_2_before_azure_is_asked(
-    outputs: Path, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "Workspace", lambda _: pytest.fail("Azure was asked"))
-    assert run("--outputs", str(outputs), *arguments) == 2
-    assert says in capsys.readouterr().err
-
-
-def test_every_wrong_model_file_is_told_at_once_and_ends_with_2(
-    outputs: Path, project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    models = dict.fromkeys(("flight-delay", "wine", "tips"), OUTPUTS["models"]["flight-delay"])
-    outputs.write_text(json.dumps({**OUTPUTS, "models": models}), encoding="utf-8")
-    write_model(project, training={**MODEL_TRAINING, "inputs": {"commit": "x"}})
-    assert run("--outputs", str(outputs), "--apply", "x") == 2
-    told = capsys.readouterr().err
-    for what in ("ml_jobs/wine/model.yaml", "ml_jobs/tips/model.yaml", "training.inputs.commit is filled in"):
-        assert what in told
-
-
-MODEL_TRAINING = {"pipeline": "pipeline.yaml", "environment": "train", "code": [], "inputs": {}}
-
-
-def test_a_stack_that_wants_commits_asks_for_one_and_for_a_reason(
-    outputs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    outputs.write_text(json.dumps({**OUTPUTS, "requireCleanCommit": True}), encoding="utf-8")
-    assert run("--outputs", str(outputs), "--apply", "x") == 2
-    told = capsys.readouterr().err
-    assert "the checkout is not a commit" in told
-    assert "--reason is missing" in told
-
-
-def test_the_closing_lines_hold_no_key(make: Callable[..., Release], capsys: pytest.CaptureFixture[str]) -> None:
-    make().run()
-    out = capsys.readouterr().out
-    assert "call it" in out
-    assert "answered {" in out
-    assert "Bearer" not in out

@@ -68,6 +68,12 @@ def test_another_program_gets_a_clean_line(terminal: Terminal) -> None:
             assert terminal.getvalue().endswith("\r")
 
 
+def test_a_step_that_is_interrupted_has_not_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), Report().step("train"):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err.startswith("  ✗ train      interrupted")
+
+
 @pytest.mark.parametrize("term", ["dumb", "xterm"])
 def test_a_dumb_terminal_is_a_log(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, term: str) -> None:
     monkeypatch.setenv("TERM", term)

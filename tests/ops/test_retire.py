@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ops.retire import plan, told
+from ops.retire import plan, retire, told
 from ops.rollout_state import Held, State, stamp
 from tests.ops.test_live import entry
 
@@ -54,3 +54,11 @@ def test_nothing_leaves_while_it_is_not_settled(traffic: dict[str, int], changes
     found = plan([V1, V2, V3, V4], traffic, replace(DONE, **changes), NOW)
     assert found.leave == ()
     assert found.why[V1.name] == why
+
+
+def test_nothing_is_applied_when_nothing_leaves() -> None:
+    class Deployments:
+        def reduce_to(self, _entries: object) -> None:
+            pytest.fail("applied")
+
+    retire(Deployments(), plan([V3, V4], LIVE, DONE, NOW))  # type: ignore[arg-type]

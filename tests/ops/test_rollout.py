@@ -5,45 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from ops.abort import abort
 from ops.command import OpsError, UsageError
 from ops.gate import Verdict
-from ops.hold import LostError
-from ops.report import Report, Step
-from ops.rollback import lift, rollback
-from ops.rollout import Rollout
-from ops.rollout_state import Held, State, Weights
-from tests.ops.world import Actor, World
-
-GOOD = Verdict(healthy=True, says="fine")
-BAD = Verdict(healthy=False, says="errors of green: 12 of 210")
-KEPT = Held(kind="split", weights={"blue": 90, "green": 10}, over={"blue": 100}, by="ann", why="A/B", at="")
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World()
-    monkeypatch.setattr("ops.hold.time.sleep", made.pass_time)
-    monkeypatch.setattr("ops.hold.BEAT", -1.0)
-    return made
-
-
-def rollout(world: World, *verdicts: Verdict, actor: Actor | None = None, **options: object) -> Rollout:
-    """A rollout whose gates give these verdicts, the last one for ever."""
-    left = list(verdicts) or [GOOD]
-
-    def gate(_source: str, _share: int, beat: Callable[[], None]) -> Verdict:
-        beat()
-        return left.pop(0) if len(left) > 1 else left[0]
-
-    actor = actor or Actor(world)
-    values = {"azure": actor, "store": actor, "name": "e", "step": Step("test", Report()), "gate": gate}
-    return Rollout(**values | options)  # type: ignore[arg-type]
-
-
-def end(world: World) -> tuple[Weights, str, str | None]:
-    """What is live, whether a rollout is under way, who holds it."""
-    return world.traffic, world.state.to, world.state.holder
+from ops.rollout_state import Weights
+from tests.ops.world import BAD, GOOD, Actor, World, end, half_way, rollout
 
 
 def test_goes_to_all_traffic_in_steps_with_a_gate_at_each(world: World) -> None:
@@ -187,6 +152,14 @@ def test_a_new_endpoint_of_the_same_name_begins_anew(world: World) -> None:
     assert world.state.source == ""
 
 
+def test_a_second_rollout_waits_for_the_end_of_the_first(world: World) -> None:
+    half_way(world, {"blue": 90, "green": 10})
+    with pytest.raises(OpsError, match=r"the rollout to green is under way .blue 90 %, green 10 %") as failure:
+        rollout(world).run("red")
+    assert "--to green" in failure.value.repair
+    assert world.history == []
+
+
 # What is held.
 
 
@@ -204,6 +177,27 @@ def test_a_release_of_nothing_new_leaves_a_split_of_somebody_alone(world: World,
     assert run.run(candidate) == {"blue": 90, "green": 10}
     assert run.step.done_before
     assert world.history == []
+
+
+def test_a_split_that_somebody_set_over_a_killed_rollout_stays(world: World) -> None:
+    half_way(world, {"blue": 60, "green": 40})
+    run = rollout(world, BAD)
+    assert run.run("green") == {"blue": 60, "green": 40}
+    assert run.step.done_before
+    assert world.history == []
+
+
+def test_it_is_compared_with_what_has_most_of_the_traffic(world: World) -> None:
+    world.set({"blue": 20, "green": 80}, {})
+    sources: set[str] = set()
+
+    def gate(source: str, _share: int, _beat: Callable[[], None]) -> Verdict:
+        sources.add(source)
+        return GOOD
+
+    rollout(world, gate=gate).run("red", end_hold=True)
+    assert sources == {"green"}
+    assert world.state.way_back == "green"
 
 
 def test_a_split_on_an_endpoint_without_a_state_is_somebodys_too(world: World) -> None:
@@ -258,37 +252,6 @@ def test_weights_that_others_set_meanwhile_stay(world: World) -> None:
 # Abort and rollback.
 
 
-def test_abort_with_nothing_running_does_nothing_and_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    rollout(world).run("green")
-    blob, step, actor = world.blob, Step("abort", Report()), Actor(world)
-    assert abort(actor, actor, "e", step) == {"green": 100}
-    assert step.done_before
-    assert "no rollout is under way" in capsys.readouterr().err
-    assert (world.blob, actor.puts) == (blob, [])
-
-
-@pytest.mark.parametrize("position", range(4))
-def test_an_abort_by_anybody_stops_the_controller_and_its_weights_hold(world: World, position: int) -> None:
-    other, seen = Actor(world), 0
-
-    def gate(_source: str, _share: int, beat: Callable[[], None]) -> Verdict:
-        nonlocal seen
-        seen += 1
-        if seen > position:
-            abort(other, other, "e", Step("abort", Report()), why="seen errors")
-            count = len(world.history)
-            try:
-                beat()
-            finally:
-                assert len(world.history) == count
-        return GOOD
-
-    with pytest.raises(LostError, match=r"ended by .*abort of the rollout to green: seen errors"):
-        rollout(world, gate=gate).run("green")
-    assert seen == position + 1
-    assert end(world) == ({"blue": 100}, "", None)
-
-
 def test_two_controllers_cannot_both_hold_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     refused: list[str] = []
 
@@ -301,94 +264,3 @@ def test_two_controllers_cannot_both_hold_it(world: World, monkeypatch: pytest.M
 
     assert rollout(world, gate=gate).run("green") == {"green": 100}
     assert len(refused) == 4
-
-
-def test_a_rollback_is_immediate_needs_no_gate_and_stays_until_lifted(world: World) -> None:
-    rollout(world).run("green")
-    actor, step = Actor(world), Step("rollback", Report())
-    assert rollback(actor, actor, "e", step, why="complaints") == {"blue": 100}
-    assert world.history[-1] == {"blue": 100}
-    released = rollout(world, GOOD)
-    assert released.run("green") == {"blue": 100}, "the release that brought it does not bring it again"
-    assert released.step.done_before
-    with pytest.raises(OpsError, match=r"is held .rollback by .*complaints"):
-        rollout(world).run("red")
-    assert lift(actor, actor, "e", step) == {"blue": 100}
-    assert rollout(world).run("green") == {"green": 100}
-
-
-def test_a_second_rollback_does_not_bring_the_bad_one_back(world: World) -> None:
-    rollout(world).run("green")
-    actor, step = Actor(world), Step("rollback", Report())
-    rollback(actor, actor, "e", step)
-    puts = list(actor.puts)
-    assert rollback(actor, actor, "e", step) == {"blue": 100}
-    assert (step.done_before, actor.puts) == (True, puts)
-
-
-def test_a_rollout_that_went_back_leaves_the_way_back(world: World) -> None:
-    rollout(world).run("green")
-    with pytest.raises(OpsError):
-        rollout(world, GOOD, BAD).run("red")
-    actor = Actor(world)
-    assert rollback(actor, actor, "e", Step("rollback", Report())) == {"blue": 100}
-
-
-def test_a_rollback_ends_a_rollout_under_way(world: World) -> None:
-    other = Actor(world)
-
-    def gate(_source: str, share: int, _beat: Callable[[], None]) -> Verdict:
-        if share:
-            rollback(other, other, "e", Step("rollback", Report()))
-        return GOOD
-
-    with pytest.raises(LostError, match="rollback to blue"):
-        rollout(world, gate=gate).run("green")
-    assert end(world) == ({"blue": 100}, "", None)
-    assert world.state.held is not None
-    assert rollout(world).run("green") == {"blue": 100}
-
-
-def test_a_rollback_works_without_a_state(world: World) -> None:
-    world.traffic, world.states = {"green": 100}, {"blue": "Succeeded", "green": "Succeeded", "red": "Failed"}
-    actor = Actor(world)
-    assert rollback(actor, actor, "e", Step("rollback", Report())) == {"blue": 100}
-
-
-@pytest.mark.parametrize(("to", "says"), [("", "not known"), ("grey", "no such"), ("red", "state is Failed")])
-def test_a_rollback_names_those_that_can_take_traffic(world: World, to: str, says: str) -> None:
-    world.states |= {"red": "Failed", "pink": "Succeeded"}
-    actor = Actor(world)
-    with pytest.raises(UsageError, match=says) as failure:
-        rollback(actor, actor, "e", Step("rollback", Report()), to=to)
-    assert ("green, pink" if not to else "blue, green, pink") in failure.value.repair
-    assert (world.history, world.blob) == ([], None)
-
-
-def test_lift_of_nothing_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    actor, step = Actor(world), Step("lift", Report())
-    assert lift(actor, actor, "e", step) == {"blue": 100}
-    assert step.done_before
-    assert "nothing is held" in capsys.readouterr().err
-
-
-def test_the_history_tells_who_did_what(world: World) -> None:
-    rollout(world).run("green")
-    actor = Actor(world)
-    rollback(actor, actor, "e", Step("rollback", Report()), why="late")
-    told = [entry["what"] for entry in world.state.history]
-    assert told[0] == "rollout to green began"
-    assert "blue 50 %, green 50 %" in told
-    assert "rollback to blue: late" in told
-    assert all("@" in entry["by"] and entry["at"] for entry in world.state.history)
-
-
-@pytest.mark.parametrize("text", [b"", b"[]", b'{"colour": 1}', b'{"held": {"kind": "split"}}'])
-def test_a_damaged_state_is_refused(text: bytes) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        State.parse(text)
-
-
-def test_a_state_is_read_as_it_was_written() -> None:
-    state = State(to="green", late=[({"blue": 100}, "2026-01-01T00:00:00+00:00")], held=KEPT, weights={})
-    assert State.parse(state.text()) == state

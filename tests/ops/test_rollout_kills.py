@@ -62,8 +62,8 @@ def ends(actor: Actor) -> Weights:
     return abort(actor, actor, "e", Step("abort", Report()))
 
 
-def gives_back(actor: Actor) -> Weights:
-    return rollback(actor, actor, "e", Step("rollback", Report()), to="blue")
+def gives_back(actor: Actor, to: str = "blue") -> Weights:
+    return rollback(actor, actor, "e", Step("rollback", Report()), to=to)
 
 
 def calls(monkeypatch: pytest.MonkeyPatch, before: Weights, act: Callable[[Actor], object]) -> int:
@@ -170,6 +170,36 @@ def test_whoever_ends_it_at_any_moment_has_the_last_word(
             settled(world, {"green": 100}, {"blue": 100})
         if ending is gives_back and len(before) < 2:  # else it was told to end a hold, and may have read this one
             assert world.traffic == {"blue": 100}, number
+
+
+@pytest.mark.parametrize("ending", [ends, partial(gives_back, to="red")], ids=["abort", "rollback"])
+def test_of_two_who_end_it_the_later_one_has_the_last_word(
+    monkeypatch: pytest.MonkeyPatch, ending: Callable[[Actor], Weights]
+) -> None:
+    """The earlier one has sent its weights; they arrive when the later one is done."""
+
+    def under_way() -> World:
+        world = fresh(monkeypatch, {"blue": 100})
+        killed = Actor(world)
+        killed.die_when(lambda: world.traffic == {"blue": 50, "green": 50})
+        with pytest.raises(Killed):
+            controller(killed, GOOD)
+        return world
+
+    whole = Actor(under_way())
+    ending(whole)
+    (sent,) = whole.puts
+    world = under_way()
+    first = Actor(world, slow=sent)
+
+    def overtaken() -> None:
+        gives_back(Actor(world), to="green")
+        first.arrive()
+
+    first.meanwhile(sent + 1, overtaken)
+    with pytest.raises(LostError):
+        ending(first)
+    settled(world, {"green": 100})
 
 
 @pytest.mark.parametrize("ending", [ends, gives_back], ids=["abort", "rollback"])

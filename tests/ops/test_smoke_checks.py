@@ -7,21 +7,22 @@ from typing import Any
 
 import pytest
 
+from model_file import ModelCheck
 from ops import model
 from ops.command import OpsError, UsageError
 from ops.report import Step
 from ops.scoring import Answer
 from ops.smoke import prove_model, smoke
-from ops.smoke_checks import Check, Smoke, ask_all
+from ops.smoke_checks import Smoke, ask_all
 from tests.ops.conftest import write_model
 
 REQUEST = {"rows": [{"rain": 0, "day": 4, "name": "x"}]}
 RULES = (
-    Check(name="other day", change={"rows[0].day": 11}, expect="same"),
-    Check(name="rain", change={"rows[0].rain": 1}, expect="not lower"),
-    Check(name="sun", change={"rows[0].rain": -1}, expect="not higher"),
-    Check(name="new name", change={"rows[0].name": "y"}, expect="answer"),
-    Check(name="no name", change={"rows[0].name": 7}, expect="refused", field="rows[0].name"),
+    ModelCheck(name="other day", change={"rows[0].day": 11}, expect="same"),
+    ModelCheck(name="rain", change={"rows[0].rain": 1}, expect="not lower"),
+    ModelCheck(name="sun", change={"rows[0].rain": -1}, expect="not higher"),
+    ModelCheck(name="new name", change={"rows[0].name": "y"}, expect="answer"),
+    ModelCheck(name="no name", change={"rows[0].name": 7}, expect="refused", field="rows[0].name"),
 )
 QUESTIONS = Smoke(file=Path("request.json"), request=REQUEST, value="p[0].probability", checks=RULES)
 
@@ -122,9 +123,9 @@ def test_an_answer_of_another_model_is_noticed(told: Any, right: bool) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"expect": "higher"}, "want one of same"),
-        ({"expect": None}, "checks[0].expect is missing"),
-        ({"filed": "x"}, "checks[0].filed is unknown"),
+        ({"expect": "higher"}, "'higher': not one of them, did you mean not higher"),
+        ({"expect": None}, "checks[0].expect: missing"),
+        ({"filed": "x"}, "checks[0].filed: unknown field"),
         ({"change": {"flights[3].day": 1}}, "'flights[3].day' is not in"),
     ],
 )

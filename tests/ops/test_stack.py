@@ -9,8 +9,9 @@ import pytest
 
 from ops.command import UsageError
 from ops.stack import Stack
-from tests.ops.conftest import MODEL
-from tests.ops.test_release import OUTPUTS
+from tests.ops.conftest import MODEL, OUTPUTS
+
+HOW = "docs/how-to/team-stack.md"
 
 
 def write(tmp_path: Path, content: object) -> Path:
@@ -54,9 +55,16 @@ def test_a_model_may_be_left_out_when_it_is_the_only_one(tmp_path: Path) -> None
 
 def test_of_several_models_one_has_to_be_named(tmp_path: Path) -> None:
     two = {**OUTPUTS, "models": dict.fromkeys(("flight-delay", "wine"), OUTPUTS["models"]["flight-delay"])}
-    with pytest.raises(UsageError, match="--model is missing: the stack has 2 models") as failure:
+    with pytest.raises(UsageError, match="no model is named: the stack has 2 models") as failure:
         Stack.read(write(tmp_path, two)).model(None)
     assert "flight-delay, wine" in failure.value.why
+    assert failure.value.repair == "say which one with --model NAME"
+
+
+def test_beneath_make_a_model_is_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKELEVEL", "1")
+    with pytest.raises(UsageError, match="MODEL=wine: the stack has no such model"):
+        Stack.read(write(tmp_path, OUTPUTS)).model("wine")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +93,27 @@ def test_tells_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
         assert what in failure.value.what
 
 
-def test_missing_outputs_say_how_to_write_them(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file") as failure:
-        Stack.read(tmp_path / "dev.json")
-    assert "pulumi stack output --json" in failure.value.repair
+def test_missing_outputs_say_how_to_write_them(project: Path) -> None:
+    with pytest.raises(UsageError, match=r"stack dev is not up: there is no dev\.json") as failure:
+        Stack.read(Path("dev.json"))
+    assert "pulumi stack output --json > dev.json" in failure.value.repair
+
+
+@pytest.mark.parametrize(
+    ("stack", "repair"),
+    [
+        ("prod", "make up STACK=prod"),
+        ("nosuch", f"say STACK=dev or STACK=prod; or write Pulumi.nosuch.yaml ({HOW}), then make up STACK=nosuch"),
+    ],
+)
+def test_beneath_make_a_stack_that_is_not_up_is_told_with_those_there_are(
+    project: Path, monkeypatch: pytest.MonkeyPatch, stack: str, repair: str
+) -> None:
+    monkeypatch.setenv("MAKELEVEL", "1")
+    write(project, OUTPUTS)
+    for name in ("dev", "prod"):
+        (project / f"Pulumi.{name}.yaml").touch()
+    with pytest.raises(UsageError, match=f"stack {stack} is not up") as failure:
+        Stack.read(Path(f"{stack}.json"))
+    assert failure.value.why == "stacks that are up: dev; that have a Pulumi.<stack>.yaml: dev, prod"
+    assert failure.value.repair == repair

@@ -31,6 +31,7 @@ def test_fishers_test_is_the_librarys(counts: tuple[int, int, int, int]) -> None
 
 def test_the_95th_percentile() -> None:
     assert p95([float(each) for each in range(1, 201)]) == 190
+    assert p95([float(each) for each in range(210, 0, -1)]) == 200, "in any order, and rounded up"
     assert p95([7.0]) == 7
 
 
@@ -41,6 +42,15 @@ def test_the_interval_holds_the_true_ratio_in_most_samples() -> None:
         low, high = p95_ratio(draw.gamma(4, 1.5, 200).tolist(), draw.gamma(4, 1.0, 200).tolist())
         held += low <= 1.5 <= high
     assert held >= 88
+
+
+def test_the_interval_is_that_of_drawing_pairs_again_and_again() -> None:
+    draw = np.random.default_rng(6)
+    values = draw.gamma(1, 1, 200)
+    found = [p95(draw.choice(values, 200).tolist()) for _ in range(4000)]
+    low, high = p95_ratio(values.tolist(), [1.0] * 200)
+    assert low == pytest.approx(np.quantile(found, 0.025), rel=0.05)
+    assert high == pytest.approx(np.quantile(found, 0.975), rel=0.05)
 
 
 def test_what_slows_both_of_a_pair_does_not_widen_the_interval() -> None:

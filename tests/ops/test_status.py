@@ -6,12 +6,19 @@ from typing import Any
 
 import pytest
 
+import live_file
+from live_file import LiveTraining
 from ops import live
 from ops.rollout_state import Held, State
 from ops.status import of_model, told
-from tests.ops.conftest import MODEL, FakeStore, FakeWorkspace, deployed
+from tests.ops.conftest import MODEL
+from tests.ops.fakes import FakeStore, FakeWorkspace, deployed
 from tests.ops.test_lineage import version
 from tests.ops.test_live import entry
+
+TRAINED = LiveTraining(
+    pipeline="flight_delay_training:abc", data="flights:d1", environment="train:e1", inputs={"seed": 7}
+)
 
 
 @pytest.fixture
@@ -24,7 +31,7 @@ def look(azure: FakeWorkspace, store: FakeStore, live_folder: Path) -> Any:
     store.state = State(weights=dict(azure.traffic), source=entry("1").name, made="once")
 
     def looked() -> tuple[Any, str]:
-        found = of_model(azure, store, "dev", MODEL)
+        found = of_model(azure, store, "dev", MODEL, {"seed": 7})
         return found, told("flight-delay", found)
 
     return looked
@@ -44,7 +51,16 @@ def test_it_shows_traffic_versions_and_where_they_come_from(look: Any) -> None:
 def test_it_shows_what_holds_the_traffic(look: Any, store: FakeStore) -> None:
     held = Held(kind="rollback", weights={entry("2").name: 100}, over={}, by="ada", why="late nights", at="2026-01-01")
     store.state = replace(store.state, held=held)
-    assert "held by name: rollback by ada, 2026-01-01: late nights; python -m ops.rollback --lift" in look()[1]
+    lift = "python -m ops.rollback --outputs FILE --model flight-delay --lift"
+    assert f"held by name: rollback by ada, 2026-01-01: late nights; {lift} ends it" in look()[1]
+
+
+def test_what_holds_the_traffic_is_told_once(look: Any, store: FakeStore) -> None:
+    held = Held(kind="rollback", weights={entry("2").name: 100}, over={}, by="ada", why="late nights", at="2026-01-01")
+    store.state = replace(store.state, held=held)
+    found, shown = look()
+    assert shown.count("late nights") == 1
+    assert [row["stays"] for row in found["deployments"]] == ["held", ""]
 
 
 def test_it_shows_a_rollout_under_way_and_who_works_on_it(look: Any, store: FakeStore, azure: FakeWorkspace) -> None:
@@ -56,6 +72,64 @@ def test_it_shows_a_rollout_under_way_and_who_works_on_it(look: Any, store: Fake
     shown = look()[1]
     assert f"a rollout is under way to {entry('2').name}, at 10 %" in shown
     assert "ada@laptop/1 works on it" in shown
+
+
+def test_it_shows_what_a_release_left_on_its_way(look: Any, azure: FakeWorkspace, store: FakeStore) -> None:
+    """Killed before the rollout, or rolled back and lifted; a preview cannot know, for it asks nobody."""
+    says = f"the next release goes on with {entry('2').name}, which has not all of the traffic yet"
+    assert says not in look()[1]
+    azure.traffic = {entry("1").name: 100}
+    store.state = replace(store.state, weights=dict(azure.traffic), source=entry("2").name)
+    assert says in look()[1]
+    store.state = replace(store.state, to=entry("2").name)
+    assert says in look()[1]
+    held = Held(kind="rollback", weights=dict(azure.traffic), over={}, by="ada", why="late", at="2026-01-01")
+    store.state = replace(store.state, to="", held=held)
+    assert says not in look()[1]
+
+
+def test_a_change_that_was_taken_back_leaves_the_one_in_place(
+    look: Any, azure: FakeWorkspace, store: FakeStore
+) -> None:
+    """A preview says either, for it does not know who has the traffic."""
+    other = replace(entry("2"), trained=replace(TRAINED, inputs={"seed": 8}))
+    live.write("dev", "flight-delay", [replace(entry("1"), trained=TRAINED), other])
+    azure.traffic = {entry("1").name: 100}
+    store.state = State(weights=dict(azure.traffic), made="once")
+    assert f"the next release keeps to {entry('1').name}, which is what the files say now" in look()[1]
+    azure.traffic = {entry("1").name: 90, other.name: 10}
+    store.state = State(weights=dict(azure.traffic), to=other.name, made="once")
+    abort = "python -m ops.abort --outputs FILE --model flight-delay"
+    shown = look()[1]
+    assert f"the files do not say {other.name} any more; {abort} gives the traffic back" in shown
+    assert "goes on with" not in shown
+    azure.traffic = {other.name: 100}
+    store.state = State(weights=dict(azure.traffic), made="once")
+    assert "keeps to" not in look()[1], "it trains again: the older one was not judged against this one"
+
+
+def test_what_the_files_do_not_say_any_more_is_left_where_it_is(look: Any, azure: FakeWorkspace) -> None:
+    azure.traffic = {entry("1").name: 100}
+    for change in ({"script": "other.py"}, {"trained": replace(TRAINED, inputs={"seed": 8})}):
+        newest = replace(entry("2"), **change)
+        live.write(
+            "dev",
+            "flight-delay",
+            [
+                entry("1"),
+                replace(
+                    newest,
+                    name=live_file.deployment_name(
+                        model=newest.model,
+                        code=newest.code,
+                        environment=newest.environment,
+                        script=newest.script,
+                        instance_type=newest.instance_type,
+                    ),
+                ),
+            ],
+        )
+        assert "goes on with" not in look()[1]
 
 
 def test_it_shows_what_differs_from_the_live_file(look: Any, azure: FakeWorkspace) -> None:

@@ -12,7 +12,8 @@ from ops.model import Recipe
 from ops.report import Step
 from ops.submit import fingerprint, follow, submit
 from ops.views import Run
-from tests.ops.conftest import MODEL, TRAINING, FakeWorkspace
+from tests.ops.conftest import MODEL, TRAINING
+from tests.ops.fakes import FakeWorkspace
 
 COMMIT = Commit("c0ffee", "Ada")
 
@@ -101,6 +102,50 @@ def test_a_failed_run_is_tried_again_under_the_next_name(azure: FakeWorkspace, f
         azure.runs[failed] = [Run(name=failed, status=status)]
     run, is_new = submit(azure, MODEL, file, COMMIT, champion=None)
     assert (run.name, is_new) == (f"{name(file)}-3", True)
+
+
+def judged(azure: FakeWorkspace, name: str, step: str = "evaluate") -> None:
+    azure.runs[name] = [Run(name=name, status="Failed")]
+    azure.children[name] = [
+        Run(name=f"{name}-train", label="train", status="Completed"),
+        Run(name=f"{name}-{step}", label=step, status="Failed"),
+    ]
+    azure.logs[f"{name}-{step}"] = "FAILED: auc against champion"
+
+
+def test_what_was_judged_is_not_trained_once_more(azure: FakeWorkspace, file: ModelFile) -> None:
+    """The same inputs give the same model, and the same champion the same verdict."""
+    judged(azure, name(file, "-vs3"))
+    with pytest.raises(OpsError) as failure:
+        submit(azure, MODEL, file, COMMIT, champion="flight-delay:3")
+    assert failure.value.what == f"run {name(file, '-vs3')}: Failed at step evaluate; nothing has changed since"
+    assert "FAILED: auc against champion" in failure.value.why
+    again = "python -m ops.release --outputs FILE --apply COMMAND --again"
+    assert failure.value.repair == f"change what it is trained with or judged by; or train it once more: {again}"
+    assert azure.submitted == []
+    assert submit(azure, MODEL, file, COMMIT, champion="flight-delay:4")[1], "another champion judges anew"
+
+
+def test_the_last_run_decides_and_again_passes_over_it(azure: FakeWorkspace, file: ModelFile) -> None:
+    judged(azure, name(file))
+    run, is_new = submit(azure, MODEL, file, COMMIT, champion=None, again=True)
+    assert (run.name, is_new) == (f"{name(file)}-2", True)
+    azure.runs[run.name] = [Run(name=run.name, status="Canceled")]
+    assert submit(azure, MODEL, file, COMMIT, champion=None)[0].name == f"{name(file)}-3"
+    judged(azure, f"{name(file)}-3")
+    with pytest.raises(OpsError, match="-3: Failed at step evaluate"):
+        submit(azure, MODEL, file, COMMIT, champion=None)
+
+
+def test_what_failed_before_it_was_judged_is_tried_again(azure: FakeWorkspace, file: ModelFile) -> None:
+    judged(azure, name(file), step="train")
+    assert submit(azure, MODEL, file, COMMIT, champion=None)[0].name == f"{name(file)}-2"
+
+
+def test_a_run_that_was_cancelled_gives_no_model(azure: FakeWorkspace, step: Step) -> None:
+    azure.runs["r"] = [Run(name="r", status="Canceled")]
+    with pytest.raises(OpsError, match="run r: Canceled"):
+        follow(azure, azure.runs["r"][0], step)
 
 
 def test_it_does_not_try_for_ever(azure: FakeWorkspace, file: ModelFile) -> None:

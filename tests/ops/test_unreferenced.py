@@ -1,17 +1,20 @@
 """What nothing refers to: found by following every reference, archived and never deleted."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops import live
+from ops import command, live
+from ops import unreferenced as module
 from ops.assets import Asset, named_in
 from ops.stack import Stack
 from ops.unreferenced import named_by, unreferenced
-from tests.ops.conftest import MODEL
+from ops.views import ModelVersion
+from tests.ops.conftest import MODEL, OUTPUTS
 from tests.ops.test_live import entry
 
 WS = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws"
@@ -95,6 +98,13 @@ def test_the_newest_of_each_name_is_held_though_nobody_names_it(azure: FakeAsset
     assert "data flights:4" not in {str(each) for each in unreferenced(azure, NOW)}
 
 
+def test_the_newest_is_the_last_that_was_made_whatever_it_is_called(azure: FakeAssets) -> None:
+    """Versions are digests, except those of models."""
+    azure.add("data", "flights:0")
+    free = {str(each) for each in unreferenced(azure, [each for each in NOW if each.kind != "models"])}
+    assert "data flights:0" not in free
+
+
 def test_names_that_this_stack_does_not_use_are_left_alone(azure: FakeAssets) -> None:
     for number in "12":
         azure.add("data", f"of-another-team:{number}")
@@ -112,6 +122,31 @@ def test_a_stack_names_what_its_outputs_and_its_live_file_name(stack: Stack, liv
     assert MODEL.training
     assert {f"data {MODEL.training.data}", "models flight-delay:7", f"codes {MODEL.serving.code}"} <= found
     assert f"components {MODEL.training.pipeline}" in found
+    assert "models flight-delay:" in found, "its versions are looked at even while none is live"
+    serving = replace(MODEL.serving, code="flight-delay-serving:c0", environment="serve:s0")
+    old = ModelVersion(name="flight-delay", version="6", tags={}, properties={})
+    live.write("dev", "flight-delay", [live.entry(replace(MODEL, serving=serving), old, old.reference), entry("7")])
+    assert {"codes flight-delay-serving:c0", "environments serve:s0"} <= {str(each) for each in named_by(stack, "dev")}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_only_who_asks_archives(
+    azure: FakeAssets, tmp_path: Path, live_folder: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], asked: bool,
+) -> None:  # fmt: skip
+    for number in ("d0", "d1"):
+        azure.add("data", f"flights:{number}")
+    archived: list[str] = []
+    monkeypatch.setattr(azure, "archive", lambda asset: archived.append(str(asset)))
+    monkeypatch.setattr(module, "Assets", lambda _: azure)
+    monkeypatch.setattr(module, "Arm", lambda _: None)
+    (tmp_path / "dev.json").write_text(json.dumps(OUTPUTS), encoding="utf-8")
+    given = ["--outputs", str(tmp_path / "dev.json"), *(["--archive"] if asked else [])]
+    assert command.run(module.parser(), module._main, given) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert "data flights:d0" in listed
+    assert "data flights:d1" not in listed
+    assert archived == (listed if asked else [])
 
 
 def test_ids_are_found_however_they_are_written() -> None:

@@ -1,16 +1,21 @@
 """What is made of the client's own objects and errors."""
 
 import enum
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ops import workspace as module
+from ops.arm import Arm
+from ops.rollout_state import BlobStore
 from ops.stack import Stack
 from ops.views import MLFLOW, ModelVersion, Run, TakenError
 from ops.workspace import Workspace
 
+WHO = "11111111-1111-1111-1111-111111111111"
 WS = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws"
 
 
@@ -41,6 +46,31 @@ def workspace(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("ops.workspace.client", lambda **_: (None, client))
     monkeypatch.setattr("ops.workspace.Arm", lambda _: None)
     return Workspace(stack), client
+
+
+@pytest.mark.parametrize(
+    ("variables", "kind"),
+    [
+        ({"ARM_USE_OIDC": "true", "ARM_OIDC_TOKEN": "t"}, "ClientAssertionCredential"),
+        ({"ARM_CLIENT_SECRET": "s"}, "ClientSecretCredential"),
+        ({}, "DefaultAzureCredential"),
+    ],
+)
+def test_a_release_signs_in_as_an_update_does(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], kind: str
+) -> None:
+    """A pipeline that has the provider's variables alone could update and not release."""
+    for name in list(os.environ):
+        if name.startswith(("ARM_", "AZURE_", "ACTIONS_", "SYSTEM_")):
+            monkeypatch.delenv(name)
+    for name, value in {"ARM_TENANT_ID": WHO, "ARM_CLIENT_ID": WHO, **variables}.items():
+        monkeypatch.setenv(name, value)
+    # Each in its own way: the ML client is given it, ARM and the blobs put it behind a policy.
+    given, _ = module.client(subscription_id=WHO, resource_group_name="rg", workspace_name="ws")
+    in_arm: Any = Arm(WS)._client._pipeline._impl_policies[2]
+    store: Any = BlobStore("https://account.blob.core.windows.net/releases", "e")
+    found = {type(each).__name__ for each in (given, in_arm._credential, store._blob.credential)}
+    assert found == {kind}
 
 
 def test_a_state_is_azures_word_whatever_the_client_calls_it(workspace: Any) -> None:
@@ -99,28 +129,14 @@ def model() -> ModelVersion:
     return ModelVersion(name="m", version="1", tags={"a": "b"}, properties={"run": "r"}, kind=MLFLOW)
 
 
-@pytest.mark.parametrize(
-    ("path", "calls"),
-    [
-        ("azureml://jobs/r1/outputs/model", [("job", "r1", "model")]),
-        ("azureml://subscriptions/s/datastores/blobs/paths/r1/model", [("model", "m", "1")]),
-    ],
-)
-def test_a_models_file_is_read_wherever_the_version_says_it_is(
-    workspace: Any, path: str, calls: list[tuple[str, ...]]
-) -> None:
+def test_a_models_file_is_read_from_the_version(workspace: Any) -> None:
     here, client = workspace
-    done: list[tuple[str, ...]] = []
 
-    def from_job(name: str, output_name: str, download_path: str) -> None:
-        done.append(("job", name, output_name))
-        Path(download_path, "probes.json").write_bytes(b"{}")
+    def download(name: str, version: str, download_path: str) -> None:
+        assert (name, version) == ("m", "1")
+        Path(download_path, "model").mkdir()
+        Path(download_path, "model", "probes.json").write_bytes(b"{}")
 
-    def from_model(name: str, version: str, download_path: str) -> None:
-        done.append(("model", name, version))
-        Path(download_path, "probes.json").write_bytes(b"{}")
-
-    client.jobs = SimpleNamespace(download=from_job)
-    client.models = SimpleNamespace(get=lambda *_: SimpleNamespace(path=path), download=from_model)
+    client.models = SimpleNamespace(download=download)
     assert here.model_file(f"{WS}/models/m/versions/1", "probes.json") == b"{}"
-    assert done == calls
+    assert here.model_file(f"{WS}/models/m/versions/1", "other.json") is None

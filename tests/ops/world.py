@@ -4,8 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ops.rollout_state import ConflictError, State, Weights
+from ops.gate import Verdict
+from ops.report import Report, Step
+from ops.rollout import Rollout
+from ops.rollout_state import ConflictError, Held, State, Weights
 from ops.views import EndpointView
+
+GOOD = Verdict(healthy=True, says="fine")
+BAD = Verdict(healthy=False, says="errors of green: 12 of 210")
+KEPT = Held(kind="split", weights={"blue": 90, "green": 10}, over={"blue": 100}, by="ann", why="A/B", at="")
 
 
 class Killed(BaseException):
@@ -165,3 +172,28 @@ class Actor:
                 happens()
 
         self.before = before
+
+
+def rollout(world: World, *verdicts: Verdict, actor: Actor | None = None, **options: object) -> Rollout:
+    """A rollout whose gates give these verdicts, the last one for ever."""
+    left = list(verdicts) or [GOOD]
+
+    def gate(_source: str, _share: int, beat: Callable[[], None]) -> Verdict:
+        beat()
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    actor = actor or Actor(world)
+    values = {"azure": actor, "store": actor, "name": "e", "step": Step("test", Report()), "gate": gate}
+    return Rollout(**values | options)  # type: ignore[arg-type]
+
+
+def end(world: World) -> tuple[Weights, str, str | None]:
+    """What is live, whether a rollout is under way, who holds it."""
+    return world.traffic, world.state.to, world.state.holder
+
+
+def half_way(world: World, traffic: Weights) -> None:
+    """A rollout to green was killed at 10 %; the traffic is what somebody made of it since."""
+    state = State(to="green", source="blue", before={"blue": 100}, weights={"blue": 90, "green": 10}, step=10)
+    world.blob, world.made = (state.text(), "1"), ""
+    world.traffic = traffic

@@ -1,4 +1,4 @@
-"""Who uploads: the identity that the provider uses, whatever way it signs in."""
+"""Who asks Azure: the identity that the provider uses, whatever way it signs in."""
 
 import io
 import json
@@ -7,9 +7,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import azure.identity
 import pytest
 
-from components.credential import credential, oidc_token_of
+from azure_client import CredentialError, credential, oidc_token_of
 
 SERVICE = {"ARM_TENANT_ID": "11111111-1111-1111-1111-111111111111", "ARM_CLIENT_ID": "c"}
 
@@ -36,11 +37,43 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> Any:
         (SERVICE, "DefaultAzureCredential"),
         (SERVICE | {"ARM_CLIENT_SECRET": "s"}, "ClientSecretCredential"),
         (SERVICE | {"ARM_USE_OIDC": "true", "ARM_OIDC_TOKEN": "t"}, "ClientAssertionCredential"),
+        (
+            SERVICE
+            | {
+                "ARM_USE_OIDC": "true",
+                "ACTIONS_ID_TOKEN_REQUEST_URL": "https://x",
+                "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "b",
+            },
+            "ClientAssertionCredential",
+        ),
+        (
+            SERVICE | {"ARM_USE_OIDC": "true", "SYSTEM_OIDCREQUESTURI": "https://x", "SYSTEM_ACCESSTOKEN": "b"},
+            "ClientAssertionCredential",
+        ),
         ({"ARM_USE_MSI": "true"}, "ManagedIdentityCredential"),
+        ({"ARM_USE_MSI": "1"}, "ManagedIdentityCredential"),
     ],
 )
 def test_the_providers_variables_decide(variables: Any, values: dict[str, str], kind: str) -> None:
     assert type(variables(**values)).__name__ == kind
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "given"),
+    [
+        (
+            SERVICE | {"ARM_CLIENT_CERTIFICATE_PATH": "c.pfx", "ARM_CLIENT_CERTIFICATE_PASSWORD": "p"},
+            "CertificateCredential",
+            {"certificate_path": "c.pfx", "password": "p"},
+        ),
+        ({"ARM_USE_MSI": "true", "ARM_CLIENT_ID": "mine"}, "ManagedIdentityCredential", {"client_id": "mine"}),
+    ],
+)
+def test_what_the_provider_signs_in_with_is_handed_over(
+    variables: Any, monkeypatch: pytest.MonkeyPatch, values: dict[str, str], kind: str, given: dict[str, str]
+) -> None:
+    monkeypatch.setattr(azure.identity, kind, lambda *_, **options: options)
+    assert variables(**values) == given
 
 
 def test_the_same_variables_are_the_same_credential_and_others_another(variables: Any) -> None:
@@ -93,11 +126,11 @@ def test_azure_devops_is_asked_for_the_token_of_a_connection(asked: list[urllib.
 
 
 def test_a_token_is_never_asked_for_in_the_clear(asked: list[urllib.request.Request]) -> None:
-    with pytest.raises(ValueError, match="by https only"):
+    with pytest.raises(CredentialError, match="by https only"):
         oidc_token_of({"ARM_OIDC_REQUEST_URL": "http://x", "ARM_OIDC_REQUEST_TOKEN": "b"})()
     assert asked == []
 
 
 def test_no_token_is_told_with_the_variables_that_give_one(variables: Any) -> None:
-    with pytest.raises(ValueError, match="want ARM_OIDC_TOKEN, ARM_OIDC_TOKEN_FILE_PATH, or ARM_OIDC_REQUEST_URL"):
+    with pytest.raises(CredentialError, match="want ARM_OIDC_TOKEN, ARM_OIDC_TOKEN_FILE_PATH, or ARM_OIDC_REQUEST_URL"):
         variables(**SERVICE, ARM_USE_OIDC="true")

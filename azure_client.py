@@ -1,30 +1,40 @@
-"""Who uploads: the identity that the provider uses, found by the same variables.
+"""How the uploads of the program and the operations between two updates become clients of Azure.
 
-Without this, a pipeline that signs in by ``ARM_*`` alone would create everything and then fail to upload. Sources:
-pulumi-azure-native's documentation of its configuration; each pipeline's of its OpenID Connect tokens.
+They sign in as the provider does, by the same variables: otherwise a pipeline that has ``ARM_*`` alone would create
+everything, and then fail to upload or to release. Sources: pulumi-azure-native's documentation of its configuration;
+each pipeline's of its OpenID Connect tokens.
+
+Azure's client libraries are imported on use: a preview asks nothing and should not wait a second for them.
 """
 
 import functools
 import json
 import os
+import threading
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-from components.importing import alone
 
 _AUDIENCE = "api://AzureADTokenExchange"
 # Whatever decides who signs in, and where: a process that changes one of them gets another credential.
 _DECIDING = ("ARM_", "AZURE_", "ACTIONS_ID_TOKEN_", "SYSTEM_", "HTTPS_PROXY")
 _TIMEOUT_SECONDS = 30
 
+# Lets one thread at a time import them. An engine works on many resources at once, and modules that import each other
+# in circles, as these do, fail when two threads begin with different ones.
+alone = threading.Lock()
+
+
+class CredentialError(ValueError):
+    """The variables ask for a way to sign in and lack a part of it."""
+
 
 def credential() -> Any:
     """A credential of azure-identity; its tokens are kept from one call to the next.
 
     Raises:
-        ValueError: ``ARM_USE_OIDC`` is set and nothing gives a token; names the variables.
+        CredentialError: ``ARM_USE_OIDC`` is set and nothing gives a token; names the variables.
     """
     return _credential(tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith(_DECIDING))))
 
@@ -56,7 +66,7 @@ def oidc_token_of(env: Mapping[str, str]) -> Callable[[], str]:
     """What fetches the pipeline's own token, which Entra takes for one of Azure's.
 
     Raises:
-        ValueError: no variable says where the token is; names them.
+        CredentialError: no variable says where the token is; names them.
     """
     if token := env.get("ARM_OIDC_TOKEN"):
         return lambda: token
@@ -67,7 +77,7 @@ def oidc_token_of(env: Mapping[str, str]) -> Callable[[], str]:
     if url and bearer:
         connection = _first(env, "ARM_OIDC_AZURE_SERVICE_CONNECTION_ID", "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID")
         return lambda: _requested(url, bearer, connection)
-    raise ValueError(
+    raise CredentialError(
         "ARM_USE_OIDC is set and no token can be found; want ARM_OIDC_TOKEN, ARM_OIDC_TOKEN_FILE_PATH, or "
         "ARM_OIDC_REQUEST_URL with ARM_OIDC_REQUEST_TOKEN"
     )
@@ -76,7 +86,7 @@ def oidc_token_of(env: Mapping[str, str]) -> Callable[[], str]:
 def _requested(url: str, bearer: str, connection: str) -> str:
     """GitHub answers a GET with ``value``; Azure DevOps a POST for a service connection with ``oidcToken``."""
     if not url.startswith("https://"):
-        raise ValueError(f"{url}: an OpenID Connect token is asked for by https only")
+        raise CredentialError(f"{url}: an OpenID Connect token is asked for by https only")
     joined = "&" if "?" in url else "?"
     if connection:
         url = f"{url}{joined}api-version=7.1&serviceConnectionId={connection}"
