@@ -22,9 +22,14 @@ HOME_FOLDER := $(or $(SANDBOX_HOME),.sandbox)
 OUTPUTS := $(HOME_FOLDER)/outputs/$(STACK).json
 LIVE := $(HOME_FOLDER)/live/$(STACK).yaml
 OUTPUTS_FROM := $(HOME_FOLDER)/outputs/$(FROM).json
+# The file is a copy: where it was lost, the state of a stack that is up has what it said.
+KNOW = { [ -e $(HOME_FOLDER)/outputs/$(1).json ] || \
+	$(PY) -m sandbox outputs --stack $(1) --file $(HOME_FOLDER)/outputs/$(1).json; }
 SANDBOX_UP := $(PY) -m sandbox up --stack $(STACK) --outputs $(OUTPUTS)
 # An operation on a stack that came up on this machine: what it needs to reach it, and which model it is about.
-LOCAL = environment="$$($(PY) -m sandbox env)" && eval "$$environment" && $(PY) -m
+LOCAL = $(call KNOW,$(STACK)) && environment="$$($(PY) -m sandbox env)" && eval "$$environment" && $(PY) -m
+PROMOTE = $(PY) -m ops.promote --outputs $(OUTPUTS_FROM) --to-outputs $(OUTPUTS) --to-stack $(STACK) \
+	--reason "$${REASON:-make up on this machine}"
 ABOUT = --outputs $(OUTPUTS) $(if $(MODEL),--model $(MODEL))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -35,9 +40,9 @@ unexport PYTHONDONTWRITEBYTECODE
 	bench lock install install-dev
 
 help:
-	@echo 'make up        bring the stack up on this machine, train and release what changed (STACK=dev)'
+	@echo 'make up        bring the stack up on this machine, train and release what changed (STACK=dev MODEL= AGAIN=1)'
 	@echo 'make preview   show what would change; needs neither the sandbox nor credentials (STACK=dev)'
-	@echo 'make status    what came up, what serves whom, what runs, and what differs from the program (STACK=dev)'
+	@echo 'make status    what serves whom, what runs, what differs from the program, and what came up (STACK=dev)'
 	@echo 'make versions  versions of a model and where they are live (STACK=dev MODEL=)'
 	@echo 'make lineage   from the endpoint back to commit and data (STACK=dev MODEL=), or DATA=NAME:VERSION onwards'
 	@echo 'make rollback  give the traffic back at once, until LIFT=1 (STACK=dev MODEL= REASON= TO=)'
@@ -56,22 +61,32 @@ help:
 
 # The live file is written by releases only; where it was lost, it is written again before anything reads it.
 up: install
-	@mkdir -p $(HOME_FOLDER)/outputs
+	@umask 077 && mkdir -p $(HOME_FOLDER)/outputs
 	@$(PY) -m ops.data --stack $(STACK)
+	@$(call KNOW,$(STACK))
 	@[ -e $(LIVE) ] || [ ! -e $(OUTPUTS) ] || $(PY) -m sandbox run -- $(PY) -m ops.live --outputs $(OUTPUTS) --restore
+ifneq ($(STACK),$(FROM))
+	@$(call KNOW,$(FROM))
+# A sandbox that does not run yet cannot be asked: then the promotion itself says no, after the stack is up.
+	@environment="$$($(PY) -m sandbox env 2>/dev/null)" || [ ! -e $(OUTPUTS_FROM) ] || exit 0; \
+	eval "$$environment"; $(PROMOTE) --check
+endif
 	@$(SANDBOX_UP)
 ifneq ($(STACK),$(FROM))
-	@[ ! -e $(OUTPUTS_FROM) ] || { $(LOCAL) ops.promote --outputs $(OUTPUTS_FROM) --to-outputs $(OUTPUTS) \
-		--to-stack $(STACK) --reason "$${REASON:-make up on this machine}"; }
+	@[ ! -e $(OUTPUTS_FROM) ] || $(PY) -m sandbox run -- $(PROMOTE)
 endif
-	@$(LOCAL) ops.release --outputs $(OUTPUTS) --apply '$(SANDBOX_UP)' $${REASON:+--reason "$$REASON"} \
+# How the endpoints are called is what a reader looks for: it comes last, after what came up.
+	@closing="$$($(LOCAL) ops.release --outputs $(OUTPUTS) --apply '$(SANDBOX_UP)' $${REASON:+--reason "$$REASON"} \
+		$(if $(MODEL),--model $(MODEL)) $(if $(AGAIN),--again) \
 		$(if $(filter-out $(FROM),$(STACK)),$$([ ! -e $(OUTPUTS_FROM) ] || echo --from-outputs $(OUTPUTS_FROM))) \
-		--before 'eval "$$($(PY) -m sandbox env)"'
-	@echo
-	@$(PY) -m sandbox status --stack $(STACK)
+		--before 'eval "$$($(PY) -m sandbox env)"')" && failed=0 || failed=$$?; \
+	if [ $$failed = 0 ]; then echo; $(PY) -m sandbox status --stack $(STACK); fi; \
+	printf '%s\n' "$$closing"; exit $$failed
 	@echo
 	@echo 'To use it from this shell, curl included:  eval "$$($(PY) -m sandbox env)"'
+ifneq ($(STACK),prod)
 	@echo 'To see what production would get:          make preview STACK=prod'
+endif
 	@echo 'To take it to Azure:                       docs/how-to/azure.md'
 	@echo 'To stop, and keep the data:                make down'
 
@@ -79,9 +94,11 @@ preview: install
 	@$(PY) -m sandbox preview --stack $(STACK)
 
 status: install
-	@$(PY) -m sandbox status --stack $(STACK)
 	@$(LOCAL) ops.status $(ABOUT)
+	@echo
 	@$(PY) -m sandbox preview --stack $(STACK)
+	@echo
+	@$(PY) -m sandbox status --stack $(STACK)
 
 versions: install
 	@$(LOCAL) ops.versions $(ABOUT)

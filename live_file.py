@@ -4,6 +4,7 @@ The program reads it to declare the deployments, a release to know what it may r
 rollout keeps, and what people decide, which the stack's configuration says.
 """
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -30,6 +31,23 @@ class LiveFileError(rules.ProblemsError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LiveTraining:
+    """What decides a training run: two runs with the same are the same.
+
+    Attributes:
+        pipeline: ``NAME:VERSION`` of the pipeline component, which stands for the code of its steps.
+        data: ``NAME:VERSION`` of the data asset; None in a preview on a machine without the data.
+        environment: ``NAME:VERSION`` of the environment.
+        inputs: inputs of the pipeline that differ from its defaults.
+    """
+
+    pipeline: str = setting(rules.text(r"[\w.-]+:[\w.-]+", "NAME:VERSION"))
+    data: str | None = setting(rules.text(r"[\w.-]+:[\w.-]+", "NAME:VERSION"))
+    environment: str = setting(rules.text(r"[\w.-]+:[\w.-]+", "NAME:VERSION"))
+    inputs: Mapping[str, str | int | float | bool] = setting(rules.plain_values("names and values of pipeline inputs"))
+
+
+@dataclass(frozen=True, kw_only=True)
 class LiveDeployment:
     """One deployment; it never changes but for the number of its instances.
 
@@ -41,6 +59,8 @@ class LiveDeployment:
         script: entry script inside the code.
         instance_type: size of each instance.
         instance_count: instances kept running.
+        trained: what its model was trained with, so that a preview can say what trains again; none for a model that
+            was promoted or trained elsewhere. It is told, not deployed: another value is no other deployment.
     """
 
     name: str = setting(rules.text(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]", "a name such as v1-4c1d2e"))
@@ -52,6 +72,7 @@ class LiveDeployment:
     code: str | None = setting(rules.text(r"[\w.-]+:[\w.-]+", "NAME:VERSION"), default=None)
     environment: str | None = setting(rules.text(r"[\w.-]+:[\w.-]+", "NAME:VERSION"), default=None)
     script: str | None = setting(rules.words("the entry script inside the code"), default=None)
+    trained: LiveTraining | None = setting(rules.object_of(LiveTraining), default=None)  # noqa: RUF009 - makes a field
 
     @property
     def model_version(self) -> str:
@@ -76,6 +97,7 @@ def live_deployment(
     script: str | None,
     instance_type: str,
     instance_count: int,
+    trained: LiveTraining | None = None,
 ) -> LiveDeployment:
     """A deployment with the name that its parts give it."""
     name = deployment_name(model=model, code=code, environment=environment, script=script, instance_type=instance_type)
@@ -87,6 +109,7 @@ def live_deployment(
         script=script,
         instance_type=instance_type,
         instance_count=instance_count,
+        trained=trained,
     )
 
 
@@ -161,7 +184,8 @@ _RESTORE = "take the file back from version control, or release again"
 
 def _plain(deployment: LiveDeployment) -> dict[str, Any]:
     order = ("name", "model", "code", "environment", "script", "instance_type", "instance_count")
-    return {key: getattr(deployment, key) for key in order if getattr(deployment, key) is not None}
+    plain = {key: getattr(deployment, key) for key in order if getattr(deployment, key) is not None}
+    return plain | ({"trained": dataclasses.asdict(deployment.trained)} if deployment.trained else {})
 
 
 def _broken(path: Path, found: str) -> Problem:

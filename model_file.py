@@ -16,8 +16,18 @@ from settings_rules import Problem, Reader, setting
 FOLDER = Path("ml_jobs")
 FILE = "model.yaml"
 TEMPLATE = "template"
+# Inputs of a pipeline that a release fills in.
+GIVEN = frozenset({"data", "commit", "code_version", "data_version", "environment_version", "champion"})
+SAME, HIGHER, LOWER, ANSWER, REFUSED = "same", "not lower", "not higher", "answer", "refused"
 
 _RELATIVE = r"(?!/)(?!.*\.\.(/|$)).+"
+# Azure ML's types of an input that is a plain value: what fits, and an example.
+_LITERALS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "integer": (int, "13"),
+    "number": ((int, float), "0.05"),
+    "boolean": (bool, "true"),
+    "string": (str, '"2013-01"'),
+}
 
 
 class ModelFileError(rules.ProblemsError):
@@ -105,8 +115,25 @@ class ModelRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelCheck:
+    """One question.
+
+    Attributes:
+        name: what a reader sees.
+        change: new values, by the path of what they replace in the sample request.
+        expect: "same", "not lower", "not higher", "answer" (any answer) or "refused" (a 4xx status).
+        field: path that a refusal has to name.
+    """
+
+    name: str = setting(rules.words("what a reader sees"))
+    change: Mapping[str, Any] = setting(rules.anything(dict, "new values, by the path of what they replace"))
+    expect: str = setting(rules.choice(SAME, HIGHER, LOWER, ANSWER, REFUSED))
+    field: str = setting(rules.words("the path that a refusal names"), default="")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSmoke:
-    """Questions to a new deployment before it gets traffic; ``ops`` judges each of them.
+    """Questions to a new deployment before it gets traffic; ``ops`` asks them.
 
     Attributes:
         value: place in the answer that the checks look at, such as ``predictions[0].probability``.
@@ -114,7 +141,7 @@ class ModelSmoke:
     """
 
     value: str = setting(rules.words("a place in the answer"))
-    checks: tuple[Mapping[str, Any], ...] = setting(rules.anything(list, "a list of checks"))
+    checks: tuple[ModelCheck, ...] = setting(rules.objects(ModelCheck))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,8 +201,7 @@ def read(name: str) -> ModelFile:
         raise ModelFileError([_unreadable(path, str(error), f"edit {path.as_posix()}")]) from error
     reader = Reader.of(document, problems)
     model: ModelFile | None = reader.object((), document.content or {}, ModelFile)
-    if model:
-        _check_together(reader, name, model)
+    _check_together(reader, name)
     if problems or model is None:
         raise ModelFileError(problems)
     return model
@@ -201,27 +227,71 @@ def _unreadable(path: Path, found: str, repair: str) -> Problem:
     return Problem(file=path.as_posix(), line=0, key="file", found=found, accepted="a model's file", repair=repair)
 
 
-def _check_together(reader: Reader, name: str, model: ModelFile) -> None:
-    """Rules between values, and files that must be there."""
-    if model.name != name:
-        reader.report(("name",), f"{model.name!r} stands in the folder of {name}", f"{name}, as the folder says")
-    for part, environment in (("training", model.training.environment), ("serving", model.serving.environment)):
-        if environment not in model.environments:
-            known_names = ", ".join(model.environments) or "none"
-            found = f"{environment!r} is not declared{rules.nearest(environment, model.environments)}"
+def _check_together(reader: Reader, name: str) -> None:
+    """Rules between values, and files that must be there, for all that is right in itself."""
+    right, folder = reader.right, folder_of(name)
+    if right.get(("name",), name) != name:
+        reader.report(("name",), f"{right['name',]!r} stands in the folder of {name}", f"{name}, as the folder says")
+    environments: Mapping[str, ModelEnvironment] | None = right.get(("environments",))
+    for part in ("training", "serving"):
+        environment = right.get((part, "environment"))
+        if environment and environments is not None and environment not in environments:
+            known_names = ", ".join(environments) or "none"
+            found = f"{environment!r} is not declared{rules.nearest(environment, environments)}"
             reader.report((part, "environment"), found, f"one of environments: {known_names}")
     files = {
-        ("training", "pipeline"): model.folder / model.training.pipeline,
-        ("serving", "script"): Path(model.serving.script),
-        ("request", "schema"): model.folder / model.request.schema,
-        ("request", "sample"): model.folder / model.request.sample,
-    } | {("environments", key, "conda_file"): Path(each.conda_file) for key, each in model.environments.items()}
-    for where, path in files.items():
-        rules.existing_file(reader, where, path)
-    for part, patterns in (("training", model.training.code), ("serving", model.serving.code)):
-        for index, pattern in enumerate(patterns):
+        ("training", "pipeline"): folder,
+        ("serving", "script"): Path(),
+        ("request", "schema"): folder,
+        ("request", "sample"): folder,
+    } | {where: Path() for where in right if where[:1] == ("environments",) and where[2:] == ("conda_file",)}
+    for where, base in files.items():
+        if where in right:
+            rules.existing_file(reader, where, base / right[where])
+    _check_inputs(reader, folder)
+    for part in ("training", "serving"):
+        for index, pattern in enumerate(right.get((part, "code"), ())):
             if not any(path.is_file() for path in Path().glob(pattern)):
                 reader.report((part, "code", index), f"{pattern!r}: no such file", "a pattern that matches a file")
-    if not any(Path(model.serving.script).match(pattern) for pattern in model.serving.code):
-        found = f"{model.serving.script!r} is not among the serving code"
-        reader.report(("serving", "script"), found, f"one of serving.code: {', '.join(model.serving.code)}")
+    script, code = right.get(("serving", "script")), right.get(("serving", "code"))
+    if script and code and not any(Path(script).match(pattern) for pattern in code):
+        found = f"{script!r} is not among the serving code"
+        reader.report(("serving", "script"), found, f"one of serving.code: {', '.join(code)}")
+
+
+def _check_inputs(reader: Reader, folder: Path) -> None:
+    """A run would take the default of an input that nobody declares under the name that was meant."""
+    inputs = reader.right.get(("training", "inputs"), {})
+    file = folder / reader.right.get(("training", "pipeline"), "")
+    if not file.is_file():
+        return
+    try:
+        content = yaml_lines.read(file).content
+    except yaml_lines.YamlFileError as error:
+        reader.report(("training", "pipeline"), str(error), "a pipeline component", f"edit {file.as_posix()}")
+        return
+    declared = content.get("inputs") if isinstance(content, dict) else None
+    declared = declared if isinstance(declared, dict) else {}
+    own = [str(name) for name in declared if name not in GIVEN]
+    for name, value in inputs.items():
+        where = ("training", "inputs", str(name))
+        if name in GIVEN:
+            reader.report(where, "is filled in by the release", "inputs that no release fills in", "remove it")
+        elif name not in declared:
+            accepted = f"inputs of {file.as_posix()}: {', '.join(own) or 'none'}"
+            reader.report(where, f"unknown input{rules.nearest(str(name), own)}", accepted)
+        elif not _fits(value, kind := _kind(declared[name])):
+            example = f", such as {_LITERALS[kind][1]}" if kind in _LITERALS else ""
+            accepted = f"type {kind}, as {file.as_posix()} declares{example}"
+            reader.report(where, f"{value!r} is of another type", accepted)
+
+
+def _kind(port: object) -> str:
+    return str(port.get("type")) if isinstance(port, dict) else "none"
+
+
+def _fits(value: object, kind: str) -> bool:
+    """Whether a plain value is of a component's type; bool is an int to Python, not to Azure."""
+    if kind not in _LITERALS:
+        return False
+    return isinstance(value, _LITERALS[kind][0]) and isinstance(value, bool) == (kind == "boolean")

@@ -74,7 +74,9 @@ def page() -> str:
         parts.append("\n| field | default | what it is | accepted |\n| --- | --- | --- | --- |\n")
         for field in dataclasses.fields(fields_of):
             default = "required" if field.name in schema["required"] else f"`{json.dumps(field.default)}`"
-            accepted = field.metadata["rule"].accepted.replace("|", "\\|")
+            rule = field.metadata["rule"]
+            values = rule.schema.get("enum", ())
+            accepted = f"one of {', '.join(values)}" if len(values) > 5 else rule.accepted.replace("|", "\\|")
             text = schema["properties"][field.name]["description"]
             parts.append(f"| `{field.name}` | {default} | {text} | {accepted} |\n")
     return "".join(parts)

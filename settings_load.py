@@ -27,6 +27,7 @@ from naming import Names
 from settings import (
     SANDBOX_SUBSCRIPTION_ID,
     SANDBOX_TENANT_ID,
+    ClusterSettings,
     ConfigError,
     ExistingPlatformSettings,
     Model,
@@ -90,9 +91,10 @@ class _Loader:
         reader, raw = self._configured()
         mine = self._platform(reader, raw.get("platform"))
         registry = self._group(reader, raw, "registry")
-        models = self._models(reader, self._group(reader, raw, "models") or (), mine)
+        self._group(reader, raw, "models")
+        models = self._models(reader, raw.get("models"), self._clusters(reader, raw.get("platform"), mine))
         live = self._live([each.settings.name for each in models])
-        home = self._registry_home(reader, registry, models)
+        home = self._registry_home(reader, registry)
         if mine is None:
             return None
         mine = self._account(reader, mine)
@@ -100,6 +102,7 @@ class _Loader:
         if names is None or platform_names is None:
             return None
         self._check_commit(reader, mine)
+        self._check_protection(mine, models)
         return Settings(
             platform=mine.platform,
             existing=mine.existing,
@@ -153,20 +156,27 @@ class _Loader:
             return None
         if isinstance(raw, dict) and "existing" in raw:
             existing: ExistingPlatformSettings | None = reader.object(where, raw, ExistingPlatformSettings)
-            platform = self._platform_of(reader, (*where, "existing"), existing.existing) if existing else None
+            named = reader.right.get((*where, "existing"))
+            platform = self._platform_of(reader, (*where, "existing"), named) if named else None
             if existing is None or platform is None:
                 return None
             return _Mine(platform, existing.existing, existing.existing, existing.owner, existing.require_clean_commit)
         own: PlatformSettings | None = reader.value(where, raw, GROUPS["platform"])
-        if own is None:
-            return None
-        for i, cluster in enumerate(own.clusters):
-            here: Where = (*where, "clusters", i)
+        for here, cluster in [at for at in reader.right.items() if isinstance(at[1], ClusterSettings)]:
             if cluster.min_nodes > cluster.max_nodes:
                 found = f"{cluster.min_nodes} is more than max_nodes={cluster.max_nodes}"
                 reader.report((*here, "min_nodes"), found, "min_nodes up to max_nodes")
-            self._check_size(reader, (*here, "vm_size"), cluster.vm_size, "cluster")
-        return _Mine(own, None, self.stack, own.owner, own.require_clean_commit)
+        for here, size in [at for at in reader.right.items() if at[0][-1] == "vm_size"]:
+            self._check_size(reader, here, size, "cluster")
+        return _Mine(own, None, self.stack, own.owner, own.require_clean_commit) if own else None
+
+    def _clusters(self, reader: Reader, raw: Any, mine: "_Mine | None") -> list[str] | None:
+        """Names of the clusters that models may train on; None while they are not known."""
+        if mine is None and isinstance(raw, dict) and "existing" not in raw:
+            clusters = reader.right.get((f"{self.project}:platform", "clusters"), None if "clusters" in raw else ())
+        else:
+            clusters = mine.platform.clusters if mine else None
+        return None if clusters is None else [cluster.name for cluster in clusters]
 
     def _platform_of(self, reader: Reader, where: Where, stack: str) -> PlatformSettings | None:
         """The platform that another stack's file declares."""
@@ -185,20 +195,23 @@ class _Loader:
             reader.report(where, f"{stack!r} has problems of its own: {quiet.problems[0]}", "a stack without problems")
         return platform
 
-    def _models(self, reader: Reader, listed: tuple[ModelSettings, ...], mine: "_Mine | None") -> list[Model]:
+    def _models(self, reader: Reader, raw: Any, clusters: list[str] | None) -> list[Model]:
+        """The models that are right; each part of the others that is right in itself is judged too."""
         found = []
-        for i, each in enumerate(listed):
+        for i in range(len(raw) if isinstance(raw, list) else 0):
             where: Where = (f"{self.project}:models", i)
-            self._check_size(reader, (*where, "instance_type"), each.instance_type, "endpoint")
-            clusters = [cluster.name for cluster in mine.platform.clusters] if mine else None
-            if clusters is not None and not each.promoted and each.cluster not in clusters:
+            settings: ModelSettings | None = reader.right.get(where)
+            if size := settings.instance_type if settings else reader.right.get((*where, "instance_type")):
+                self._check_size(reader, (*where, "instance_type"), size, "endpoint")
+            if settings and clusters is not None and not settings.promoted and settings.cluster not in clusters:
                 declared = ", ".join(clusters) or "none"
                 accepted = f"one of {self.project}:platform.clusters: {declared}"
-                reader.report((*where, "cluster"), f"{each.cluster!r} is not declared", accepted)
-            file = self._file(reader, (*where, "name"), each.name)
-            if file:
-                found.append(Model(settings=each, file=file))
-                if not each.promoted:
+                reader.report((*where, "cluster"), f"{settings.cluster!r} is not declared", accepted)
+            name = reader.right.get((*where, "name"))
+            file = self._file(reader, (*where, "name"), name) if name else None
+            if file and settings:
+                found.append(Model(settings=settings, file=file))
+                if not settings.promoted:
                     self._check_data(file)
         return found
 
@@ -206,7 +219,8 @@ class _Loader:
         if not model_file.folder_of(name).is_dir():
             known = model_file.known()
             found = f"{name!r}: no such folder: {model_file.folder_of(name).as_posix()}{rules.nearest(name, known)}"
-            reader.report(where, found, f"one of {', '.join(known) or 'no model yet'}", f"make model NAME={name}")
+            repair = f"make model NAME={name}" + (f" STACK={self.stack}" if self.stack != "dev" else "")
+            reader.report(where, found, f"one of {', '.join(known) or 'no model yet'}", repair)
             return None
         try:
             return model_file.read(name)
@@ -219,7 +233,8 @@ class _Loader:
         missing = model_file.missing_data(file)
         if missing and self.preview:
             self.warnings.append(
-                f"{file.name}: {missing.found}; the version of its data is unknown until: {file.data.made_by}"
+                f"{file.name}: its data is not made yet ({missing.found}), so its version is unknown; make up makes it "
+                f"first, with: {file.data.made_by}"
             )
         elif missing:
             self.problems.append(missing)
@@ -243,9 +258,7 @@ class _Loader:
                 self.warnings.append(f"{model}: live, and not listed any more: an update deletes its endpoint")
         return live
 
-    def _registry_home(
-        self, reader: Reader, registry: RegistrySettings | None, models: list[Model]
-    ) -> RegistryHome | None:
+    def _registry_home(self, reader: Reader, registry: RegistrySettings | None) -> RegistryHome | None:
         """Where the one registry is; stacks that promote read it from the file of the stack that makes it."""
         homes = [stack for stack in _stacks() if stack != self.stack and _makes_registry(stack, self.project)]
         where: Where = (f"{self.project}:registry",)
@@ -256,9 +269,9 @@ class _Loader:
         if registry is not None and not mine and registry.home not in homes:
             found = f"stack {registry.home!r} makes none{rules.nearest(str(registry.home), homes)}"
             reader.report((*where, "home"), found, f"one of {', '.join([self.stack, *homes])}")
-        promoted = [i for i, each in enumerate(models) if each.settings.promoted]
+        promoted = [where for where, value in reader.right.items() if where[-1] == "promoted" and value]
         if promoted and registry is None and not homes:
-            here: Where = (f"{self.project}:models", promoted[0], "promoted")
+            here = promoted[0]
             accepted = f"a stack with {self.project}:registry, such as dev"
             reader.report(here, "no stack makes the ML registry", accepted, f"add {self.project}:registry: {{}}")
         if mine or not homes:
@@ -309,6 +322,16 @@ class _Loader:
             self.warnings.append(f"{unclean}: an update of this stack needs a commit")
         elif unclean:
             reader.report(where, unclean, "files of one commit", "git commit; or require_clean_commit: false")
+
+    def _check_protection(self, mine: "_Mine", models: list[Model]) -> None:
+        """A file that was copied from a stack for trying things, for one that others rely on, is half changed."""
+        serves = [each.settings.name for each in models if each.settings.promoted]
+        why = "takes promoted models" if serves else "takes committed code only" if mine.require_clean_commit else ""
+        if why and mine.existing is None and not mine.platform.protect_data:
+            self.warnings.append(
+                f"protect_data is false, although this stack {why}: nothing keeps its workspace and data from being "
+                "deleted; set protect_data: true, or leave it out"
+            )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from typing import Any
 
 from yaml_lines import Document, Where
 
+_PAGE = "docs/reference/configuration.md"  # lists what would be too long for one line
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -123,8 +125,8 @@ def choice(*values: str) -> Rule:
     """One of a few words."""
     return Rule(
         kind=str,
-        accepted=" or ".join(values) if len(values) < 6 else f"one of {', '.join(values)}",
-        complaint=lambda value: None if value in values else f"not one of them{nearest(value, values)}",
+        accepted=" or ".join(values) if len(values) < 6 else f"one of {len(values)} values, listed in {_PAGE}",
+        complaint=lambda value: None if value in values else f"not one of them{nearest(value, values, most=2)}",
         schema={"enum": list(values)},
     )
 
@@ -193,11 +195,13 @@ class Reader:
         file: file that a repair edits.
         lines: where in it each value stands.
         problems: filled while reading; several readers may share one list.
+        right: what was read without a problem, by its place: rules between values judge it, whatever else is wrong.
     """
 
     file: str
     lines: Mapping[Where, int] = dataclasses.field(default_factory=dict)
     problems: list[Problem] = dataclasses.field(default_factory=list)
+    right: dict[Where, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, document: Document, problems: list[Problem]) -> "Reader":
@@ -225,6 +229,13 @@ class Reader:
 
     def value(self, where: Where, raw: Any, rule: Rule) -> Any:
         """Returns the checked value; after a report, something of the same shape or None."""
+        before = len(self.problems)
+        read = self._value(where, raw, rule)
+        if len(self.problems) == before:
+            self.right[where] = read
+        return read
+
+    def _value(self, where: Where, raw: Any, rule: Rule) -> Any:
         # bool is an int to Python, not to a reader of YAML
         if not isinstance(raw, rule.kind) or (rule.kind is int and isinstance(raw, bool)):
             self.report(where, f"{raw!r} is not a {_KINDS[rule.kind]}", rule.accepted)
@@ -259,7 +270,10 @@ class Reader:
                 values[name] = self.value((*where, name), raw[name], field.metadata["rule"])
             elif field.default is MISSING:
                 self.report((*where, name), "missing", field.metadata["rule"].accepted)
-        return fields_of(**values) if len(self.problems) == before else None
+        if len(self.problems) > before:
+            return None
+        self.right[where] = fields_of(**values)
+        return self.right[where]
 
     def _list(self, where: Where, raw: list[Any], fields_of: type[Any]) -> tuple[Any, ...]:
         read = [self.object((*where, i), item, fields_of) for i, item in enumerate(raw)]
@@ -285,10 +299,10 @@ def spelled(where: Where) -> str:
     return out
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns ``, did you mean ...`` when a known name is close, else nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean {close[0]}?" if close else ""
+def nearest(name: str, known: Iterable[str], most: int = 1) -> str:
+    """Returns ``, did you mean ...`` when known names are close, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=most)
+    return f", did you mean {' or '.join(close)}?" if close else ""
 
 
 def existing_file(reader: Reader, where: Where, path: Path) -> None:

@@ -9,6 +9,7 @@ import shutil
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,15 @@ from pulumi.runtime.settings import reset_options
 from pulumi.runtime.stack import Stack
 
 import model_file
+import settings_load
 from components.access import Access
 from components.place import GroupPlace, UploadTarget, WorkspaceRef
 from naming import Names
+from settings import Settings
 
 ROOT = Path(__file__).parent.parent
+TODAY = date(2026, 11, 21)
+Load = Callable[..., Settings]
 TENANT = "11111111-1111-1111-1111-111111111111"
 SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
 DEPLOYER = "33333333-3333-3333-3333-333333333333"
@@ -230,7 +235,7 @@ smoke: {{value: "predictions[0].probability", checks: []}}
 PIPELINE = """\
 type: pipeline
 name: {folder}_training
-inputs: {{data: {{type: uri_folder}}}}
+inputs: {{data: {{type: uri_folder}}, seed: {{type: integer, default: 7}}}}
 outputs: {{model: {{type: uri_folder}}}}
 jobs:
   prepare:
@@ -350,3 +355,24 @@ def access() -> Access:
     return Access(
         names=Names(project="mlops", stack="test", salt="example", location="westeurope"), subscription_id=SUBSCRIPTION
     )
+
+
+@pytest.fixture
+def load(project: Path) -> Load:
+    """Writes a stack file, hands its values over as an engine does, and reads them."""
+
+    def run(
+        config: dict[str, Any] | None = None,
+        stack: str = "test",
+        *,
+        preview: bool = True,
+        today: date = TODAY,
+    ) -> Settings:
+        config = small_config() if config is None else config
+        if stack not in STACKS:
+            Path(f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": config}, sort_keys=False))
+        set_all_config(as_engine_sends(config))
+        pulumi.runtime.set_mocks(Echo(), "mlops", stack, preview=preview)
+        return settings_load.load(today)
+
+    return run

@@ -1,5 +1,6 @@
 """A user's machine: a fresh checkout with a sandbox of its own, in which commands are run as they are printed."""
 
+import fcntl
 import json
 import os
 import re
@@ -23,6 +24,8 @@ PYTHON = ".venv/bin/python"
 # Installed and made once, shared by all checkouts.
 SHARED = tuple(name for name in (".venv", ".venv-models") if (ROOT / name).exists())
 _SECONDS = 600
+# Of scoring servers; they end with their server, and copies of them lead nowhere.
+SOCKETS = shutil.ignore_patterns("*.sock")
 
 
 RATE = 200  # requests a second
@@ -149,7 +152,7 @@ class Machine:
             rate: requests a second.
             body: file with the request, relative to the checkout.
         """
-        caller = ROOT / "tests" / "caller.py"
+        caller = ROOT / "bench" / "caller.py"
         process = subprocess.Popen(
             self.arguments(f"exec {sys.executable} {caller} {uri} {rate} {body}", local=True), cwd=self.folder,
             env=self.environment(), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -163,6 +166,11 @@ class Machine:
         finally:
             out, _ = process.communicate(timeout=120)
         counts |= json.loads(out)
+
+    def start_gateway(self) -> None:
+        """Starts the sandbox on what its folder holds."""
+        start = "from sandbox import launch; from sandbox.home import Home; launch.ensure(Home.find())"
+        self.run(f"{PYTHON} -c '{start}'")
 
     def close(self) -> None:
         """Stops what is still running."""
@@ -180,6 +188,34 @@ def fresh(folders: pytest.TempPathFactory) -> Iterator[Machine]:
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def released(folders: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine of one's own after a first ``make up``: a copy of one that all workers share, gone afterwards."""
+    base = folders.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "released"
+    with Path(f"{shared}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            made = shared.with_name("releasing")
+            shutil.rmtree(made, ignore_errors=True)  # of a try that failed
+            made.mkdir()
+            machine = make_machine(made, folders.mktemp("home"))
+            try:
+                machine.run("make up")
+            finally:
+                machine.close()
+            (made / ".sandbox/port").unlink()  # each copy finds one of its own
+            made.rename(shared)
+    folder = folders.mktemp("checkout") / "copy"
+    shutil.copytree(shared, folder, symlinks=True, ignore=SOCKETS)
+    machine = Machine(folder, folders.mktemp("home"))
+    machine.start_gateway()
+    try:
+        yield machine
+    finally:
+        machine.close()
 
 
 def line(printed: str, label: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine import PYTHON, Machine, make_machine
+from tests.machine import PYTHON, SOCKETS, Machine, make_machine
 
 ROOT = Path(__file__).resolve().parents[1]
 _README = ROOT / "README.md"
@@ -77,16 +77,16 @@ class Reader:
     def keep(self) -> None:
         """Puts a copy of the sandbox aside."""
         self.machine.close()
-        shutil.copytree(self.machine.folder / ".sandbox", self.aside / "sandbox", symlinks=True)
+        shutil.copytree(self.machine.folder / ".sandbox", self.aside / "sandbox", symlinks=True, ignore=SOCKETS)
 
     def put_back(self) -> None:
         """Makes checkout and sandbox what they were when README was read, with the gateway running."""
         self.machine.close()
         shutil.rmtree(self.machine.folder / ".sandbox", ignore_errors=True)
-        shutil.copytree(self.aside / "sandbox", self.machine.folder / ".sandbox", symlinks=True)
-        start = "from sandbox import launch; from sandbox.home import Home; launch.ensure(Home.find())"
+        shutil.copytree(self.aside / "sandbox", self.machine.folder / ".sandbox", symlinks=True, ignore=SOCKETS)
         kept = " ".join(f"-e '{name}'" for name in (".venv*", ".data", ".sandbox"))
-        self.machine.run(f"git switch -q -f first && git clean -qfdx {kept} && {PYTHON} -c '{start}'")
+        self.machine.run(f"git switch -q -f first && git clean -qfdx {kept}")
+        self.machine.start_gateway()
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,12 @@ def test_what_came_up_is_listed_with_its_level(first: str) -> None:
     assert "unknown" not in levels.values()
 
 
+def test_the_last_lines_say_how_to_call_it(first: str) -> None:
+    table, _, closing = first.partition(" resources in stack dev")
+    assert "machinelearningservices:OnlineDeployment" in table
+    assert [text.partition(" ")[0] for text in closing.splitlines()[2:5]] == ["endpoint", "call", "curl"]
+
+
 @pytest.mark.parametrize("label", ["call it", "curl"])
 def test_a_printed_line_gives_the_printed_answer_in_any_shell(machine: Machine, first: str, label: str) -> None:
     answer = json.loads(machine.run(line(first, label)))
@@ -162,6 +168,8 @@ def test_a_released_stack_is_destroyed_after_saying_what_goes(machine: Machine, 
     assert f"flight-delay.{live}-deployment" in told
     assert "FAILED" not in told
     assert "0 resources in stack dev" in machine.run(f"{PYTHON} -m sandbox status")
+    assert not (machine.folder / LIVE).exists(), "the next up begins afresh"
+    assert not (machine.folder / outputs()).exists()
 
 
 def test_purge_removes_the_data(machine: Machine, first: str) -> None:

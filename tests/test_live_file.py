@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from live_file import LiveFile, LiveFileError, deployment_name, live_deployment
+from live_file import LiveFile, LiveFileError, LiveTraining, deployment_name, live_deployment
 from tests.conftest import make_live
 
 ONE = live_deployment(
@@ -16,6 +16,7 @@ ONE = live_deployment(
     instance_type="Standard_D2as_v4",
     instance_count=1,
 )
+TRAINED = LiveTraining(pipeline="late_training:1", data="late-data:1", environment="train:1", inputs={"seed": 7})
 TWO = live_deployment(
     model="azureml://registries/mlr-mlops/models/late/versions/2",
     code=None,
@@ -23,6 +24,14 @@ TWO = live_deployment(
     script=None,
     instance_type="Standard_D2as_v4",
     instance_count=2,
+)
+HALF = live_deployment(
+    model="late:1",
+    code="late-serving:0123456789ab",
+    environment=None,
+    script=None,
+    instance_type="Standard_D2as_v4",
+    instance_count=1,
 )
 
 
@@ -35,11 +44,25 @@ def test_what_is_written_is_read(project: Path) -> None:
     found = LiveFile.read("test")
     assert (found.of("late"), found.of("rain")) == ((ONE, TWO), (ONE,))
     assert found.path == Path("live/test.yaml")
+    assert found.path.stat().st_mode & 0o777 == 0o644, "a pipeline under another user reads it too"
     assert found.path.read_text().startswith(
         "# Written by releases (python -m ops.release). What is live in stack test"
     )
     found.having("late", ()).write()
     assert LiveFile.read("test").models == {"rain": (ONE,)}
+
+
+def test_what_a_version_was_trained_with_is_kept_and_names_nothing(project: Path) -> None:
+    parts = {key: value for key, value in vars(ONE).items() if key not in ("name", "trained")}
+    known = live_deployment(**parts, trained=TRAINED)
+    assert known.name == ONE.name
+    LiveFile.read("test").having("late", (known,)).write()
+    (found,) = LiveFile.read("test").of("late")
+    assert found.trained == TRAINED
+    text = Path("live/test.yaml").read_text()
+    Path("live/test.yaml").write_text(text.replace("data: late-data:1", "dat: late-data:1"))
+    with pytest.raises(LiveFileError, match=r"late\[0\].trained.dat: unknown field, did you mean data\?"):
+        LiveFile.read("test")
 
 
 def test_the_environment_says_where_the_files_are(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +112,10 @@ def test_a_name_says_the_version_and_stands_for_the_rest() -> None:
         (
             f"late:\n  - name: {ONE.name}\n    model: late:1\n    instance_type: Standard_D2as_v4\n",
             f"live/test.yaml:2: late[0].name: '{ONE.name}' is made of other parts than it was",
+        ),
+        (
+            f"late:\n  - {{name: {HALF.name}, model: late:1, code: {HALF.code}, instance_type: Standard_D2as_v4}}\n",
+            "live/test.yaml:2: late[0]: code without a script, or a script without code; accepted: both, or neither",
         ),
         ("late: [\n", "not YAML"),
         ("late:\n  - {name: v1-0, modl: 'late:1'}\n", "late[0].modl: unknown field, did you mean model?"),

@@ -76,6 +76,86 @@ def test_the_doctor_installs_nothing(folder: Path) -> None:
     assert not list(folder.glob(".venv*"))
 
 
+@pytest.fixture
+def installed(folder: Path) -> Path:
+    """The same with programs that only say that they were run; a release ends with closing lines."""
+    command(folder, "python3.12", "exit 0")
+    for name in ("bash", "mkdir"):
+        (folder / "bin" / name).symlink_to(str(shutil.which(name)))
+    program = folder / ".venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.write_text(
+        '#!/bin/sh\n[ "$3" = env ] || [ "$3" = outputs ] && exit\n'
+        '[ "$2" = ops.release ] && { echo "endpoint E"; exit ${RELEASE:-0}; }\n'
+        'echo "$2 $3"\n', encoding="utf-8",
+    )  # fmt: skip
+    program.chmod(0o755)
+    return folder
+
+
+def test_the_status_begins_with_what_serves_and_ends_with_what_came_up(installed: Path) -> None:
+    told = [line for line in make(installed, "status").stdout.splitlines() if line]
+    assert told == ["ops.status --outputs", "sandbox preview", "sandbox status"]
+
+
+@pytest.mark.parametrize(("stack", "shows"), [("dev", True), ("prod", False)])
+def test_up_ends_with_the_endpoint_and_the_next_commands(installed: Path, stack: str, shows: bool) -> None:
+    done = make(installed, "up", f"STACK={stack}")
+    told = [line.partition(":")[0] for line in done.stdout.splitlines() if line]
+    assert told == [
+        "ops.data --stack",
+        # Whether its models may come is known before anything is made.
+        *(["ops.promote --outputs"] if stack == "prod" else []),
+        "sandbox up",
+        "sandbox status",
+        "endpoint E",
+        "To use it from this shell, curl included",
+        *(["To see what production would get"] if shows else []),
+        "To take it to Azure",
+        "To stop, and keep the data",
+    ], done.stderr
+
+
+LOST = [
+    ("up", ["dev"]), ("up STACK=prod", ["prod", "dev"]), ("status", ["dev"]), ("versions", ["dev"]),
+    ("rollback STACK=prod", ["prod"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("verb", "stacks"), LOST, ids=lambda value: str(value))
+def test_a_lost_file_of_outputs_is_written_before_it_is_read(installed: Path, verb: str, stacks: list[str]) -> None:
+    program = installed / ".venv" / "bin" / "python"
+    program.write_text(
+        '#!/bin/sh\necho "$*" >>calls\n[ "$3" = env ] && exit\n[ "$3" = outputs ] && echo >"$7"\nexit 0\n',
+        encoding="utf-8",
+    )
+    (installed / ".sandbox" / "outputs").mkdir(parents=True)
+    done = make(installed, *verb.split())
+    assert done.returncode == 0, done.stderr
+    asked = [line for line in calls(installed) if " -m sandbox outputs " in f" {line}"]
+    assert asked == [f"-m sandbox outputs --stack {each} --file .sandbox/outputs/{each}.json" for each in stacks]
+    reads = [number for number, line in enumerate(calls(installed)) if "-m ops." in line and "ops.data" not in line]
+    assert calls(installed).index(asked[0]) < min(reads)
+    if verb.startswith("up"):
+        assert "--restore" in calls(installed)[min(reads)], "what is live is asked before the program runs"
+
+
+def test_up_trains_again_when_it_is_asked_to(installed: Path) -> None:
+    program = installed / ".venv" / "bin" / "python"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{installed}/calls\n', encoding="utf-8")
+    make(installed, "up", "AGAIN=1", "MODEL=wine")
+    (release,) = [line for line in calls(installed) if "ops.release" in line]
+    assert "--model wine --again" in release
+    make(installed, "up")
+    assert not [line for line in calls(installed)[-3:] if "--again" in line or "--model" in line]
+
+
+def test_a_release_that_fails_fails_the_up_and_shows_what_came_up_of_it(installed: Path) -> None:
+    done = make(installed, "up", "RELEASE=1")
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[-1] == "endpoint E", "another model of the stack may have been released"
+
+
 def test_without_a_verb_it_lists_them(folder: Path) -> None:
     listed = make(folder).stdout
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))

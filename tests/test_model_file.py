@@ -30,6 +30,18 @@ def test_a_models_folder_is_its_name_with_underscores(project: Path) -> None:
     assert "red-wine" in model_file.known()
 
 
+def test_the_template_is_no_model_to_choose(project: Path) -> None:
+    """Others are copied from it; a mistyped name is not answered with it."""
+    assert (project / "ml_jobs" / "template" / "model.yaml").is_file()
+    assert "template" not in model_file.known()
+
+
+def test_a_pipeline_may_take_all_its_defaults(project: Path) -> None:
+    file = project / "ml_jobs" / "late" / "model.yaml"
+    file.write_text(file.read_text().replace("  inputs: {seed: 13}\n", ""))
+    assert model_file.read("late").training.inputs == {}
+
+
 @pytest.mark.parametrize(
     ("change", "line", "said"),
     [
@@ -48,7 +60,20 @@ def test_a_models_folder_is_its_name_with_underscores(project: Path) -> None:
             "environment: 'trian' is not declared, did you mean train",
         ),
         (("code: [ml_jobs/late/*.py]", "code: [ml_jobs/late/*.txt]"), 7, "training.code[0]: 'ml_jobs/late/*.txt'"),
+        (("code: [ml_jobs/late/*.py]", "code: []"), 7, "training.code: []: not such a list"),
         (("{seed: 13}", "{seed: [13]}"), 8, "training.inputs: {'seed': [13]}: seed: not a plain value"),
+        (
+            ("{seed: 13}", "{sed: 13}"),
+            8,
+            "training.inputs.sed: unknown input, did you mean seed?; accepted: inputs of ml_jobs/late/pipeline.yaml: s",
+        ),
+        (("{seed: 13}", "{seed: abc}"), 8, "inputs.seed: 'abc' is of another type; accepted: type integer, as ml_jobs"),
+        (("{seed: 13}", "{data: x}"), 8, "training.inputs.data: is filled in by the release"),
+        (
+            ("checks: []", "checks: [{name: a, change: {}, expect: not lowr}]"),
+            17,
+            "smoke.checks[0].expect: 'not lowr': not one of them, did you mean not lower",
+        ),
         (("script: ml_jobs/late/score.py", "script: ml_jobs/late/train.py"), 10, "is not among the serving code"),
         (
             ("serve.conda.yaml", "none.yaml"),
@@ -57,6 +82,7 @@ def test_a_models_folder_is_its_name_with_underscores(project: Path) -> None:
         ),
         (("sha256:", "sha512:"), 14, "accepted: an image pinned as NAME@sha256:DIGEST"),
         (("sample: sample.json", "sample: none.json"), 16, "request.sample: 'ml_jobs/late/none.json': no such file"),
+        (("sample: sample.json", "sample: ."), 16, "request.sample: 'ml_jobs/late': no such file"),
         (("smoke: {value:", "smoke: {valu:"), 17, "smoke.valu: unknown field, did you mean value?"),
         (("request: {", "training: {}\nrequest: {"), 16, "training: stands twice, first in line 4"),
     ],
@@ -80,3 +106,47 @@ def test_a_missing_file_says_how_to_make_one(project: Path) -> None:
     assert problems("none") == [
         "ml_jobs/none/model.yaml: file: no such file; accepted: a model's file; repair: make model NAME=none"
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "right"),
+    [
+        ("integer", "13", True),
+        ("integer", "13.0", False),
+        ("integer", "true", False),
+        ("integer", '"13"', False),
+        ("number", "13", True),
+        ("number", "0.5", True),
+        ("number", "true", False),
+        ("boolean", "true", True),
+        ("boolean", "1", False),
+        ("string", "2013-01", True),
+        ("string", "1.10", False),
+        ("uri_folder", "x", False),
+    ],
+)
+def test_an_input_is_of_the_type_that_the_pipeline_declares(project: Path, kind: str, text: str, right: bool) -> None:
+    folder = project / "ml_jobs" / "late"
+    pipeline, file = folder / "pipeline.yaml", folder / "model.yaml"
+    pipeline.write_text(pipeline.read_text().replace("{type: integer, default: 7}", f"{{type: {kind}}}"))
+    file.write_text(file.read_text().replace("seed: 13", f"seed: {text}"))
+    if right:
+        model_file.read("late")
+    else:
+        (said,) = problems()
+        assert f"accepted: type {kind}, as ml_jobs/late/pipeline.yaml declares" in said
+
+
+def test_mistakes_in_the_inputs_are_told_with_the_others(project: Path) -> None:
+    file = project / "ml_jobs" / "late" / "model.yaml"
+    text = file.read_text().replace("{seed: 13}", "{sed: 13, seed: abc}").replace("sample: sample", "sample: none")
+    file.write_text(text.replace("name: late\n", "nam: late\n").replace("checks: []", "checks: no"))
+    said = "\n".join(problems())
+    for what in ("nam: unknown", "name: missing", "inputs.sed", "inputs.seed", "request.sample", "smoke.checks"):
+        assert what in said
+
+
+def test_a_pipeline_that_is_no_yaml_is_told(project: Path) -> None:
+    (project / "ml_jobs" / "late" / "pipeline.yaml").write_text("inputs: [\n")
+    (said,) = problems()
+    assert "training.pipeline: ml_jobs/late/pipeline.yaml:2: not YAML" in said

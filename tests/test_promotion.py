@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.machine import PYTHON, Machine, fresh, line, outputs
+from tests.machine import PYTHON, Machine, line, outputs, released
 
 MODEL = "flight-delay"
 
@@ -16,8 +16,7 @@ MODEL = "flight-delay"
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine of this module's own, with dev released."""
-    with fresh(tmp_path_factory) as made:
-        made.run("make up")
+    with released(tmp_path_factory) as made:
         yield made
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.machine import PYTHON, Machine, fresh, outputs
+from tests.machine import PYTHON, Machine, outputs, released
 from tests.watch import Watch
 
 MODEL = "flight-delay"
@@ -83,8 +83,7 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A machine of this module's own, with a first release."""
-    with fresh(tmp_path_factory) as machine:
-        machine.run("make up")
+    with released(tmp_path_factory) as machine:
         yield Served(machine, machine.exports()["models"][MODEL]["scoringUri"], machine.key(MODEL))
 
 
@@ -127,7 +126,9 @@ def test_what_differs_is_seen_and_the_live_one_stays(served: Served, tree: Machi
             path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
             shown = tree.run(f"{PYTHON} -m sandbox preview --stack dev")
             if what == "training":
-                assert "flight-delay.training-version" in shown
+                again = rf"will train again and put a new deployment beside {live}, because pipeline \S+ -> \S+"
+                assert re.search(again, shown)
+                assert "AssetVersion(TrainingPipeline)" in shown
             else:
                 assert re.search(rf"put a new deployment beside {live}, because .*{what} \S+ -> \S+", shown)
         up = tree.run(UP)
@@ -140,6 +141,18 @@ def test_what_differs_is_seen_and_the_live_one_stays(served: Served, tree: Machi
     assert "  0 changes; " in tree.run(f"{UP} && {UP}"), "the versions from before are found again"
     assert versions(served) == after
     assert tree.run(ask, local=True) == told
+
+
+def test_a_lost_live_file_is_not_taken_for_a_change(served: Served, tree: Machine) -> None:
+    file, live = tree.folder / LIVE, served.live
+    text = file.read_bytes()
+    file.unlink()
+    shown = tree.run("make preview")
+    assert f"{LIVE}, which names what is live, is missing: only therefore" in shown
+    assert "make up writes the file again" in shown
+    assert "would be deleted" not in tree.run("make up")
+    assert file.read_bytes() == text
+    assert served.live == live
 
 
 def test_a_good_one_takes_over_in_steps(served: Served, tree: Machine) -> None:
@@ -349,5 +362,6 @@ def test_a_rollback_is_at_once_and_stays_until_it_is_lifted(served: Served, tree
     with served.called() as watch:
         tree.run(f"make rollback MODEL={MODEL} LIFT=1")
         assert served.live == old, "the traffic stays where it is"
+        assert f"the next release goes on with {new}" in tree.run("make status")
         tree.run("make up")
     assert served.live == new

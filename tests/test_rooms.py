@@ -18,7 +18,7 @@ SETTINGS = (
     "schemas",
 )
 # What the program and releases read alike.
-FILES = ("naming", "model_file", "live_file", "checkout")
+FILES = ("naming", "model_file", "live_file", "checkout", "azure_client")
 FORBIDDEN = {
     "components": ("ml_jobs", "ops", "sandbox", "policies"),
     "policies": ("ml_jobs", "ops", "sandbox", "components"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.machine import PYTHON, Machine, fresh, outputs
+from tests.machine import PYTHON, Machine, outputs, released
 
 FIRST, SECOND = "flight-delay", "wine"
 RELEASE = (
@@ -19,8 +19,7 @@ RELEASE = (
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine of this module's own, with the first model released and the second one written."""
-    with fresh(tmp_path_factory) as made:
-        made.run("make up")
+    with released(tmp_path_factory) as made:
         made.run(f"make model NAME={SECOND}")
         yield made
 

@@ -2,77 +2,27 @@
 
 import json
 import re
-import subprocess
-from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
-import yaml
 from pulumi.runtime.config import set_all_config
 
 import settings
 import settings_load
-from sandbox import constants
-from settings import ConfigError, Settings
+from settings import ConfigError
 from tests.conftest import (
-    ROOT,
     STACKS,
-    SUBSCRIPTION,
-    TENANT,
-    Echo,
+    TODAY,
+    Load,
     as_engine_sends,
     make_live,
     make_model,
     small_config,
     stack_config,
 )
-
-Load = Callable[..., Settings]
-TODAY = date(2026, 11, 21)
-PLATFORM = "mlops:platform"
-MODELS = "mlops:models"
-
-
-@pytest.fixture
-def load(project: Path) -> Load:
-    """Writes a stack file, hands its values over as an engine does, and reads them."""
-
-    def run(
-        config: dict[str, Any] | None = None, stack: str = "test", *, preview: bool = True, today: date = TODAY
-    ) -> Settings:
-        config = small_config() if config is None else config
-        if stack not in STACKS:
-            Path(f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": config}, sort_keys=False))
-        set_all_config(as_engine_sends(config))
-        pulumi.runtime.set_mocks(Echo(), "mlops", stack, preview=preview)
-        return settings_load.load(today)
-
-    return run
-
-
-def problems(load: Load, config: dict[str, Any], **how: Any) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        load(config, **how)
-    return str(caught.value).splitlines()[1:]
-
-
-def with_platform(**changes: Any) -> dict[str, Any]:
-    """The small configuration with fields of its platform changed; a value of None leaves the field out."""
-    config = small_config(**changes)
-    config[PLATFORM] = {key: value for key, value in config[PLATFORM].items() if value is not None}
-    return config
-
-
-def with_cluster(**changes: Any) -> dict[str, Any]:
-    first = {"name": "train", "vm_size": "Standard_D4ds_v5", "max_nodes": 2} | changes
-    return with_platform(clusters=[{key: value for key, value in first.items() if value is not None}])
-
-
-def with_model(**changes: Any) -> dict[str, Any]:
-    return small_config() | {MODELS: [{"name": "late"} | changes]}
+from tests.settings_cases import MODELS, PLATFORM, problems, with_cluster, with_model, with_platform
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -133,9 +83,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown key": (small_config() | {"mlops:modells": []}, "mlops:modells: unknown key, did you mean models?"),
     "unknown key like nothing": (small_config() | {"mlops:zzz": 1}, "mlops:zzz: unknown key; accepted: keys mlops:pl"),
     "no platform": ({MODELS: []}, "mlops:platform: missing; accepted: fields subscription_id"),
-    "no location": (with_platform(location=None), "mlops:platform.location: missing; accepted: one of australiac"),
-    "region": (with_platform(location="westeurop"), "'westeurop': not one of them, did you mean westeurope?"),
+    "no location": (
+        with_platform(location=None),
+        "location: missing; accepted: one of 48 values, listed in docs/",
+    ),
+    "region": (
+        with_platform(location="westeurop"),
+        "'westeurop': not one of them, did you mean westeurope or westus?; accepted: ",
+    ),
     "owner": (with_platform(owner="somebody"), "mlops:platform.owner: 'somebody'"),
+    "two owners": (with_platform(owner="a@b and c@d"), "owner: 'a@b and c@d': does not fit; accepted: an e-mail"),
     "salt": (with_platform(name_salt="Contoso!"), "mlops:platform.name_salt: 'Contoso!'"),
     "subscription": (with_platform(subscription_id="mine"), "mlops:platform.subscription_id: 'mine'"),
     "not a boolean": (with_platform(protect_data="maybe"), "platform.protect_data: 'maybe' is not a true or false"),
@@ -156,6 +113,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "retired size": (with_cluster(vm_size="Standard_NC6s_v3"), "retired 2025-09-30; its successor is Standard_NC4as"),
     "more minimum than maximum": (with_cluster(min_nodes=3), "clusters[0].min_nodes: 3 is more than max_nodes=2"),
     "no node": (with_cluster(max_nodes=0), "clusters[0].max_nodes: 0: out of range"),
+    "one of all fields": (
+        with_model(instance_type="D2", instance_count=1, auth_mode="Key", cluster="train", promoted=False),
+        "models[0].instance_type: 'D2': does not fit; accepted: a size such as Standard_D2as_v4",
+    ),
     "idle": (with_cluster(idle_minutes=0), "clusters[0].idle_minutes: 0: out of range"),
     "two clusters of a name": (
         with_platform(clusters=[{"name": "train", "vm_size": "Standard_D4ds_v5"}] * 2),
@@ -205,7 +166,8 @@ def test_one_mistake_is_one_problem_with_line_and_repair(load: Load, mistake: st
     assert expected in found[0]
     assert re.match(r"  Pulumi\.test\.yaml(:\d+)?: mlops:", found[0])
     assert re.search(
-        r"; accepted: .+; repair: (edit mlops:\S+ in Pulumi\.test\.yaml|make model NAME=\S+|name it: .+)$", found[0]
+        r"; accepted: .+; repair: (edit mlops:\S+ in Pulumi\.test\.yaml|make model NAME=\S+ STACK=test|name it: .+)$",
+        found[0],
     )
 
 
@@ -252,6 +214,50 @@ def test_all_mistakes_are_reported_at_once(load: Load, project: Path) -> None:
     assert "models[1].name: 'fog': no such folder" in found
 
 
+def test_rules_about_values_are_told_with_mistakes_of_shape(load: Load) -> None:
+    """Whatever is right in itself is judged, and shown where it stands, beside what is not."""
+    clusters = [
+        {"name": "one", "vm_size": "Standard_D4ds_v55", "max_nodes": "2"},
+        {"name": "two", "vm_size": "Standard_NC6s_v3", "min_nodes": 3},
+    ]
+    config = with_platform(owner="somebody", clusters=[{"vm_size": "Standard_D4ds_v5"}, *clusters])
+    config[MODELS] = [
+        {"nam": "late"},
+        {"name": "fog", "instance_count": 0},
+        {"name": "late", "instance_type": "Standard_D4ds_v5", "instance_count": 0},
+        {"name": "late", "cluster": "gpu"},
+    ]
+    found = problems(load, config)
+    for said in (
+        "platform.clusters[1].max_nodes: '2' is not a whole number",
+        "platform.clusters[1].vm_size: 'Standard_D4ds_v55': unknown",
+        "platform.clusters[2].vm_size: 'Standard_NC6s_v3': retired",
+        "platform.clusters[2].min_nodes: 3 is more than max_nodes=1",
+        "models[1].name: 'fog': no such folder",
+        "models[2].instance_type: 'Standard_D4ds_v5': a size of a cluster",
+    ):
+        assert [line for line in found if said in line], (said, found)
+    assert not [line for line in found if "is not declared" in line], "a cluster without a name may be the one"
+    config[PLATFORM]["clusters"] = [{"name": "train", "vm_size": "Standard_D4ds_v5"}]
+    found = problems(load, config)
+    (undeclared,) = [line for line in found if "models[3].cluster: 'gpu' is not declared" in line]
+    line = Path("Pulumi.test.yaml").read_text().splitlines()[int(undeclared.split(":")[1]) - 1]
+    assert line.strip() in ("- cluster: gpu", "cluster: gpu")
+
+
+@pytest.mark.parametrize(
+    ("stack", "repair"), [("dev", "make model NAME=fog"), ("test", "make model NAME=fog STACK=test")]
+)
+def test_a_model_without_a_folder_is_repaired_in_its_own_stack(load: Load, stack: str, repair: str) -> None:
+    assert problems(load, with_model(name="fog"), stack=stack)[0].endswith(f"repair: {repair}")
+
+
+def test_a_platform_that_is_nowhere_is_told_with_the_other_mistakes(load: Load) -> None:
+    found = "".join(problems(load, {PLATFORM: {"existing": "de", "owner": "nobody"}}))
+    assert "existing: 'de': no such stack, did you mean dev?" in found
+    assert "owner: 'nobody'" in found
+
+
 def test_a_broken_platform_does_not_make_its_clusters_undeclared(load: Load) -> None:
     assert not any("is not declared" in line for line in problems(load, with_platform(owner="somebody")))
 
@@ -262,151 +268,3 @@ def test_an_engine_shows_the_message_without_a_stack_trace() -> None:
 
 def test_a_stack_whose_name_no_resource_could_have_is_refused(load: Load) -> None:
     assert "stack='Dev_1': want lower case letters" in "".join(problems(load, small_config(), stack="Dev_1"))
-
-
-# --- dates
-
-
-def test_a_size_is_warned_about_before_it_retires_and_refused_after(
-    load: Load, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    warnings: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
-    config = with_cluster(vm_size="Standard_E4s_v3")
-    load(config, today=date(2029, 11, 14))
-    assert "clusters[0].vm_size: Standard_E4s_v3: no new capacity since 2026-07-01, retires 2029-11-15" in warnings[0]
-    assert "retired 2029-11-15; its successor is" in problems(load, config, today=date(2029, 11, 15))[0]
-
-
-# --- accounts
-
-
-@pytest.mark.parametrize("name", ["ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID", "ARM_TENANT_ID", "AZURE_TENANT_ID"])
-def test_another_account_is_refused_with_the_rest(load: Load, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, "99999999-9999-9999-9999-999999999999")
-    found = problems(load, with_platform(soft_delete_days=6))
-    assert len(found) == 2 or "soft_delete_days" in found[0]
-    found = problems(load, small_config())
-    assert f"{name}=99999999-9999-9999-9999-999999999999 is another one than" in found[0]
-    assert found[0].endswith(f"unset {name}")
-
-
-def test_the_stacks_own_account_passes(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARM_SUBSCRIPTION_ID", SUBSCRIPTION.upper())
-    monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
-    assert load().platform.subscription_id == SUBSCRIPTION
-
-
-def test_in_the_sandbox_its_own_ids_are_used(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID"):
-        monkeypatch.setenv(name, constants.SUBSCRIPTION_ID)
-    for name in ("ARM_TENANT_ID", "AZURE_TENANT_ID"):
-        monkeypatch.setenv(name, constants.TENANT_ID)
-    platform = load(with_platform(deployers=[SUBSCRIPTION])).platform
-    assert (platform.subscription_id, platform.tenant_id) == (constants.SUBSCRIPTION_ID, constants.TENANT_ID)
-    assert platform.deployers is None
-
-
-def test_half_a_sandbox_is_refused(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARM_SUBSCRIPTION_ID", constants.SUBSCRIPTION_ID)
-    monkeypatch.setenv("AZURE_SUBSCRIPTION_ID", SUBSCRIPTION)
-    assert "AZURE_SUBSCRIPTION_ID=" in problems(load, small_config())[0]
-
-
-def test_settings_and_sandbox_agree_on_its_ids() -> None:
-    assert settings.SANDBOX_SUBSCRIPTION_ID == constants.SUBSCRIPTION_ID
-    assert settings.SANDBOX_TENANT_ID == constants.TENANT_ID
-
-
-# --- data, commits, what is live
-
-
-def test_a_preview_does_without_data_and_says_who_makes_it(
-    load: Load, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (project / ".data" / "late" / "day.csv").unlink()
-    warnings: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
-    load(preview=True)
-    assert "late: '.data/late': no file in this folder; the version of its data is unknown until: make data" in warnings
-    found = problems(load, small_config(), preview=False)
-    assert re.fullmatch(r"  ml_jobs/late/model\.yaml:3: data\.path: .* repair: make data", found[0])
-
-
-def git(project: Path, *args: str) -> None:
-    own = ["-c", "user.email=a@b", "-c", "user.name=a", "-c", "init.defaultBranch=main"]
-    subprocess.run(["git", *own, *args], cwd=project, check=True, capture_output=True)
-
-
-def test_an_update_from_a_dirty_tree_is_refused_where_the_stack_says_so(load: Load, project: Path) -> None:
-    config = with_platform(require_clean_commit=True)
-    assert "this folder is no git repository" in problems(load, config, preview=False)[0]
-    load()
-    git(project, "init", "-q")
-    git(project, "add", "-A")
-    git(project, "commit", "-q", "-m", "all")
-    load(config)
-    git(project, "add", "-A")
-    git(project, "commit", "-q", "-m", "stack")
-    assert load(config, preview=False).require_clean_commit
-    make_live(project, "other", "{}\n")
-    assert load(config, preview=False).require_clean_commit, "what releases write needs no commit in between"
-    (project / "ml_jobs" / "late" / "train.py").write_text("changed")
-    found = problems(load, config, preview=False)[0]
-    assert "platform.require_clean_commit: ml_jobs/late/train.py not committed" in found
-
-
-def test_a_preview_of_a_dirty_tree_only_warns(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    warnings: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
-    load(with_platform(require_clean_commit=True), preview=True)
-    assert any("an update of this stack needs a commit" in warning for warning in warnings)
-
-
-def test_a_model_that_is_live_and_not_listed_is_warned_about(
-    load: Load, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    warnings: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
-    make_live(project, "test", "gone: []\n")
-    load()
-    assert warnings == ["gone: live, and not listed any more: an update deletes its endpoint"]
-
-
-# --- other stacks
-
-
-def test_a_stack_can_live_in_anothers_workspace(load: Load, project: Path) -> None:
-    found = load({PLATFORM: {"existing": "dev", "owner": "team@example.com"}, MODELS: [{"name": "late"}]})
-    dev = stack_config("dev")[PLATFORM]
-    assert (found.existing, found.owner) == ("dev", "team@example.com")
-    assert (found.platform.subscription_id, found.platform.location) == (dev["subscription_id"], dev["location"])
-    assert (found.names.stack, found.platform_names.stack) == ("test", "dev")
-
-
-def test_a_platform_that_lives_elsewhere_is_no_home(load: Load, project: Path) -> None:
-    (project / "Pulumi.team.yaml").write_text("config: {mlops:platform: {existing: dev, owner: a@b}}")
-    found = problems(load, {PLATFORM: {"existing": "team", "owner": "a@b"}})
-    assert "'team' has no platform of its own" in found[0]
-
-
-def test_a_promoted_model_needs_neither_data_nor_cluster(load: Load, project: Path) -> None:
-    (project / ".data" / "late" / "day.csv").unlink()
-    found = load(with_platform(clusters=[]) | {MODELS: [{"name": "late", "promoted": True}]}, preview=False)
-    assert found.models[0].settings.promoted
-    assert found.registry_home == settings.RegistryHome(
-        stack="dev", subscription_id=stack_config("dev")[PLATFORM]["subscription_id"]
-    )
-
-
-def test_a_promoted_model_without_a_registry_is_refused(load: Load, project: Path) -> None:
-    for stack in STACKS:
-        (project / f"Pulumi.{stack}.yaml").unlink()
-    found = problems(load, with_model(promoted=True))
-    assert "mlops:models[0].promoted: no stack makes the ML registry" in found[0]
-
-
-def test_pulumi_yaml_demands_no_group() -> None:
-    """A key that is declared there has to be set in every stack."""
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    assert [key for key in declared if not key.startswith("pulumi:")] == []
