@@ -135,7 +135,7 @@ purge: install
 
 test: install-dev
 	@$(PY) -m ops.data
-	@$(PY) -m pytest -q -n 2 --dist loadfile
+	@$(PY) -m pytest -q -n 3 --dist loadfile
 
 check: install-dev
 	@$(PY) -m ruff format --check .

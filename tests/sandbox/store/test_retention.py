@@ -1,15 +1,16 @@
 """What happened is remembered for a stated time; what would grow for ever has an end."""
 
 import asyncio
-import logging
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from sandbox import clock, server
+from sandbox import clock
 from sandbox.store import retention
 from sandbox.store.db import Store, Tx
 from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
@@ -72,15 +73,12 @@ def test_a_gateway_forgets_when_it_starts_and_identities_go_with_their_resources
     assert fresh_sandbox.call("GET", f"{where}/old").status == 404
 
 
-def test_the_gateways_log_begins_anew_before_it_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "LOG_BYTES", 2000)
-    root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", [])
-    monkeypatch.setattr(root, "level", root.level)
-    server._log_to(tmp_path / "gateway.log")
-    for number in range(200):
-        root.warning("line %d", number)
-    root.handlers[0].close()
+def test_the_gateways_log_begins_anew_before_it_is_too_long(tmp_path: Path) -> None:
+    script = (
+        "import logging, sys; from pathlib import Path; from sandbox import server; server.LOG_BYTES = 2000; "
+        "server._log_to(Path(sys.argv[1])); [logging.warning('line %d', number) for number in range(200)]"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "gateway.log")], check=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["gateway.log", "gateway.log.1"]
     assert all(path.stat().st_size <= 2000 for path in tmp_path.iterdir())
     assert "line 199" in (tmp_path / "gateway.log").read_text(encoding="utf-8")
