@@ -29,8 +29,13 @@ def settle(temporary: Path, path: Path, *, replace: bool = True) -> None:
             path.hardlink_to(temporary)
         except FileExistsError:
             return
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, and those that are gone from it."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

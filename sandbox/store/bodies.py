@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from sandbox import clock
+from sandbox import atomic, clock
 from sandbox.store.db import DiskFullError, Store
 
 IN_ROW = 64 * 1024
@@ -122,7 +122,7 @@ class Bodies:
                     digest.update(piece)
                     _write_all(file.fileno(), piece)
                 await asyncio.to_thread(os.fsync, file.fileno())
-            await asyncio.to_thread(_sync_folder, self.folder)
+            await asyncio.to_thread(atomic.sync_folder, self.folder)
         except BaseException as error:
             path.unlink(missing_ok=True)
             raise _full(error, path, max(size, expected)) from error
@@ -135,7 +135,7 @@ class Bodies:
                 for piece in content:
                     _write_all(file.fileno(), piece)
                 os.fsync(file.fileno())
-            _sync_folder(self.folder)
+            atomic.sync_folder(self.folder)
         except BaseException as error:
             path.unlink(missing_ok=True)
             raise _full(error, path, size) from error
@@ -155,14 +155,6 @@ def _write_all(descriptor: int, piece: bytes) -> None:
     view = memoryview(piece)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(file: FileIO, start: int, length: int) -> Iterator[bytes]:

@@ -7,11 +7,12 @@ lets go of however that process ends, and the file is sealed or judged by its se
 
 import fcntl
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedRandom
 from pathlib import Path
+
+from sandbox import atomic
 
 
 def put(path: Path) -> None:
@@ -39,11 +40,7 @@ def lift(path: Path) -> BufferedRandom:
     except BaseException:
         lock.close()
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    atomic.sync_folder(path.parent)
     return lock
 
 

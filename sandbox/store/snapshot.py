@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import atomic
 from sandbox.home import Home
 from sandbox.store import seal
 from sandbox.store.migrate import StateError, copy_path, prepare
@@ -74,7 +75,7 @@ def _take(home: Home, part: Path) -> None:
     good = copy_path(home.database)
     with seal.lift(good):
         part.replace(good)
-        _sync_folder(home.root)
+        atomic.sync_folder(home.root)
     seal.put(good)
     kept = {each.file for each in contents}
     for path in home.kept_blobs.iterdir():
@@ -115,7 +116,7 @@ def restore(home: Home) -> str:
         os.fsync(file.fileno())
     with seal.lift(database):
         part.replace(database)
-        _sync_folder(database.parent)
+        atomic.sync_folder(database.parent)
     seal.put(database)
     return f"{database}: the last good copy is back; the damaged file is kept as {aside.name}"
 
@@ -158,7 +159,7 @@ def _link(contents: Iterable[_Content], source: Path, target: Path) -> list[_Con
             os.link(source / each.file, target / each.file)
         except FileNotFoundError:
             lost.append(each)
-    _sync_folder(target)
+    atomic.sync_folder(target)
     return lost
 
 
@@ -172,11 +173,3 @@ def _whole(path: Path, size: int) -> bool:
 def _named(contents: list[_Content]) -> str:
     more = f" and of {len(contents) - 1} more" if len(contents) > 1 else ""
     return f"{contents[0].blob}{more}"
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
