@@ -73,6 +73,16 @@ def calls(monkeypatch: pytest.MonkeyPatch, before: Weights, act: Callable[[Actor
     return actor.calls
 
 
+def killed_at_half(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world in which a rollout to green was killed when it had half of the traffic."""
+    world = fresh(monkeypatch, {"blue": 100})
+    killed = Actor(world)
+    killed.die_when(lambda: world.traffic == {"blue": 50, "green": 50})
+    with pytest.raises(Killed):
+        controller(killed, GOOD)
+    return world
+
+
 def settled(world: World, *expected: Weights) -> None:
     """What has to be true when the last process has ended."""
     state = world.state
@@ -178,18 +188,10 @@ def test_of_two_who_end_it_the_later_one_has_the_last_word(
 ) -> None:
     """The earlier one has sent its weights; they arrive when the later one is done."""
 
-    def under_way() -> World:
-        world = fresh(monkeypatch, {"blue": 100})
-        killed = Actor(world)
-        killed.die_when(lambda: world.traffic == {"blue": 50, "green": 50})
-        with pytest.raises(Killed):
-            controller(killed, GOOD)
-        return world
-
-    whole = Actor(under_way())
+    whole = Actor(killed_at_half(monkeypatch))
     ending(whole)
     (sent,) = whole.puts
-    world = under_way()
+    world = killed_at_half(monkeypatch)
     first = Actor(world, slow=sent)
 
     def overtaken() -> None:
@@ -237,25 +239,17 @@ def test_a_request_that_arrives_after_the_end_does_not_stay(
 def test_an_end_that_is_killed_is_finished_by_the_next(
     monkeypatch: pytest.MonkeyPatch, ending: Callable[[Actor], Weights], taken: bool
 ) -> None:
-    def half_way() -> World:
-        world = fresh(monkeypatch, {"blue": 100})
-        killed = Actor(world)
-        killed.die_when(lambda: world.traffic == {"blue": 50, "green": 50})
-        with pytest.raises(Killed):
-            controller(killed, GOOD)
-        return world
-
-    whole = Actor(half_way())
+    whole = Actor(killed_at_half(monkeypatch))
     ending(whole)
     for number in range(1, whole.calls + 1):
-        world = half_way()
+        world = killed_at_half(monkeypatch)
         killed = Actor(world)
         killed.die_at(number, taken=taken)
         with pytest.raises(Killed):
             ending(killed)
         ending(Actor(world))
         settled(world, {"blue": 100})
-        world = half_way()
+        world = killed_at_half(monkeypatch)
         killed = Actor(world)
         killed.die_at(number, taken=taken)
         with pytest.raises(Killed):
