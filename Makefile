@@ -135,7 +135,7 @@ purge: install
 
 test: install-dev
 	@$(PY) -m ops.data
-	@$(PY) -m pytest -q -n 3 --dist loadfile
+	@$(PY) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 check: install-dev
 	@$(PY) -m ruff format --check .
