@@ -23,7 +23,7 @@ import vm_sizes
 import yaml_lines
 from live_file import LiveFile, LiveFileError
 from model_file import ModelFile, ModelFileError
-from naming import Names
+from naming import Names, check_label
 from settings import (
     SANDBOX_SUBSCRIPTION_ID,
     SANDBOX_TENANT_ID,
@@ -95,19 +95,19 @@ class _Loader:
         models = self._models(reader, raw.get("models"), self._clusters(reader, raw.get("platform"), mine))
         live = self._live([each.settings.name for each in models])
         home = self._registry_home(reader, registry)
-        if mine is None:
+        in_sandbox = self._check_account(reader, self._ids(reader, raw.get("platform")))
+        self._check_commit(reader, raw.get("platform"))
+        self._check_name(reader)
+        if mine is None or self.problems:
             return None
-        mine = self._account(reader, mine)
-        names, platform_names = self._names(reader, self.stack, mine), self._names(reader, mine.home, mine)
-        if names is None or platform_names is None:
-            return None
-        self._check_commit(reader, mine)
         self._check_protection(mine, models)
+        if in_sandbox:
+            mine = mine.in_sandbox()
         return Settings(
             platform=mine.platform,
             existing=mine.existing,
-            names=names,
-            platform_names=platform_names,
+            names=self._names(self.stack, mine),
+            platform_names=self._names(mine.home, mine),
             owner=mine.owner,
             require_clean_commit=mine.require_clean_commit,
             registry=registry if home and home.stack == self.stack else None,
@@ -284,40 +284,48 @@ class _Loader:
         here = home and (home.stack == self.stack or mine.platform.subscription_id == SANDBOX_SUBSCRIPTION_ID)
         return dataclasses.replace(home, subscription_id=mine.platform.subscription_id) if home and here else home
 
-    def _account(self, reader: Reader, mine: "_Mine") -> "_Mine":
-        """The stack with the ids it is deployed to: its own, or the sandbox's when the environment says so."""
+    def _ids(self, reader: Reader, raw: Any) -> dict[str, str]:
+        """The ids that the stack is deployed to, as far as they are known."""
+        where: Where = (f"{self.project}:platform",)
+        if not (isinstance(raw, dict) and "existing" in raw):
+            return {key: reader.right[*where, key] for key in _ID_VARIABLES if (*where, key) in reader.right}
+        platform = _other(reader.right.get((*where, "existing"), ""), self.project).get("platform")
+        held = platform if isinstance(platform, dict) else {}
+        return {key: str(held[key]) for key in _ID_VARIABLES if key in held}
+
+    def _check_account(self, reader: Reader, own: dict[str, str]) -> bool:
+        """Whether the environment leads to the sandbox; anything but that or the stack's own account is a problem."""
         said = {
             (key, name): os.environ[name].lower()
             for key, names in _ID_VARIABLES.items() for name in names if os.environ.get(name)
         }  # fmt: skip
         in_sandbox = any(value == _SANDBOX[key] for (key, _), value in said.items())
-        own = {key: getattr(mine.platform, key) for key in _ID_VARIABLES}
         wanted = _SANDBOX if in_sandbox else own
+        sign_in = f"az login --tenant {own['tenant_id']}, or " if "tenant_id" in own else ""
         for (key, name), value in said.items():
-            if value != wanted[key]:
-                found = f"{name}={value} is another one than {wanted[key]}"
-                repair = f"az login --tenant {own['tenant_id']}, or unset {name}"
+            if value != wanted.get(key, value):
+                found, repair = f"{name}={value} is another one than {wanted[key]}", f"{sign_in}unset {name}"
                 reader.report((f"{self.project}:platform", key), found, "the ids that the stack names", repair)
-        if not in_sandbox:
-            return mine
-        # Nobody of the stack's directory is there; its own caller deploys.
-        platform = dataclasses.replace(
-            mine.platform, subscription_id=SANDBOX_SUBSCRIPTION_ID, tenant_id=SANDBOX_TENANT_ID, deployers=None
-        )
-        return dataclasses.replace(mine, platform=platform)
+        return in_sandbox
 
-    def _names(self, reader: Reader, stack: str, mine: "_Mine") -> Names | None:
-        try:
-            return Names(
-                project=self.project, stack=stack, salt=mine.platform.name_salt, location=mine.platform.location
-            )
-        except ValueError as error:
-            reader.report(("stack",), str(error), "a name such as team-a", "rename the stack file")
-            return None
+    def _check_name(self, reader: Reader) -> None:
+        home = reader.right.get((f"{self.project}:platform", "existing"), self.stack)
+        for part, value in (("project", self.project), *(("stack", stack) for stack in sorted({self.stack, home}))):
+            try:
+                check_label(part, value)
+            except ValueError as error:
+                file = {"project": "name in Pulumi.yaml", "stack": f"Pulumi.{value}.yaml"}[part]
+                reader.report((part,), str(error), "a name such as team-a", f"rename {file}")
 
-    def _check_commit(self, reader: Reader, mine: "_Mine") -> None:
-        unclean = checkout.unclean() if mine.require_clean_commit else None
+    def _names(self, stack: str, mine: "_Mine") -> Names:
+        return Names(project=self.project, stack=stack, salt=mine.platform.name_salt, location=mine.platform.location)
+
+    def _check_commit(self, reader: Reader, raw: Any) -> None:
         where: Where = (f"{self.project}:platform", "require_clean_commit")
+        if not isinstance(raw, dict):
+            return
+        wanted = reader.right.get(where, False) if where[1] in raw else True
+        unclean = checkout.unclean() if wanted else None
         if unclean and self.preview:
             self.warnings.append(f"{unclean}: an update of this stack needs a commit")
         elif unclean:
@@ -341,6 +349,13 @@ class _Mine:
     home: str
     owner: str
     require_clean_commit: bool
+
+    def in_sandbox(self) -> "_Mine":
+        """The same with the sandbox's ids; nobody of the stack's directory is there, so its own caller deploys."""
+        platform = dataclasses.replace(
+            self.platform, subscription_id=SANDBOX_SUBSCRIPTION_ID, tenant_id=SANDBOX_TENANT_ID, deployers=None
+        )
+        return dataclasses.replace(self, platform=platform)
 
 
 def _plain(text: str) -> Any:

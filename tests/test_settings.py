@@ -266,5 +266,7 @@ def test_an_engine_shows_the_message_without_a_stack_trace() -> None:
     assert issubclass(ConfigError, pulumi.RunError)
 
 
-def test_a_stack_whose_name_no_resource_could_have_is_refused(load: Load) -> None:
-    assert "stack='Dev_1': want lower case letters" in "".join(problems(load, small_config(), stack="Dev_1"))
+def test_a_stack_whose_name_no_resource_could_have_is_refused_with_the_rest(load: Load) -> None:
+    owner, name = problems(load, with_platform(owner="nobody"), stack="Dev_1")
+    assert "stack='Dev_1': want lower case letters" in name
+    assert "platform.owner: 'nobody'" in owner

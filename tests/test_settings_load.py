@@ -44,11 +44,29 @@ def test_a_size_is_warned_about_before_it_retires_and_refused_after(
 @pytest.mark.parametrize("name", ["ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID", "ARM_TENANT_ID", "AZURE_TENANT_ID"])
 def test_another_account_is_refused_with_the_rest(load: Load, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "99999999-9999-9999-9999-999999999999")
-    found = problems(load, with_platform(soft_delete_days=6))
-    assert len(found) == 2 or "soft_delete_days" in found[0]
-    found = problems(load, small_config())
-    assert f"{name}=99999999-9999-9999-9999-999999999999 is another one than" in found[0]
-    assert found[0].endswith(f"unset {name}")
+    days, account = problems(load, with_platform(soft_delete_days=6))
+    assert "soft_delete_days" in days
+    assert f"{name}=99999999-9999-9999-9999-999999999999 is another one than" in account
+    assert account.endswith(f"unset {name}")
+    (alone,) = problems(load, small_config())
+    assert f"{name}=" in alone
+
+
+def test_an_id_that_is_wrong_itself_is_compared_with_none(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ARM_SUBSCRIPTION_ID", "ARM_TENANT_ID"):
+        monkeypatch.setenv(name, "99999999-9999-9999-9999-999999999999")
+    found = problems(load, with_platform(subscription_id="mine"))
+    assert "subscription_id: 'mine'" in found[0]
+    assert ["ARM_SUBSCRIPTION_ID=" in "".join(found), "ARM_TENANT_ID=" in "".join(found)] == [False, True]
+    found = problems(load, with_platform(tenant_id=None))
+    assert found[-1].endswith("repair: unset ARM_SUBSCRIPTION_ID"), "nobody can sign in to a tenant that is not known"
+
+
+def test_another_account_is_refused_in_anothers_workspace_too(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARM_TENANT_ID", "99999999-9999-9999-9999-999999999999")
+    owner, account = problems(load, {PLATFORM: {"existing": "dev", "owner": "nobody"}})
+    assert "owner: 'nobody'" in owner
+    assert f"is another one than {stack_config('dev')[PLATFORM]['tenant_id']}" in account
 
 
 def test_the_stacks_own_account_passes(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +142,14 @@ def test_an_update_from_a_dirty_tree_is_refused_where_the_stack_says_so(load: Lo
         (project / "ml_jobs" / "late" / name).touch()
     found = problems(load, config, preview=False)[0]
     assert "train.py, ml_jobs/late/a.py, ml_jobs/late/b.py and 1 more not committed" in found, "new files count too"
+
+
+@pytest.mark.parametrize("said", [True, None])
+def test_a_dirty_tree_is_told_with_the_other_mistakes(load: Load, said: bool | None) -> None:
+    found = problems(load, with_platform(require_clean_commit=said, owner="nobody"), preview=False)
+    assert ["platform.owner" in found[0], "no git repository" in found[1]] == [True, True]
+    for unknown in ({"require_clean_commit": "yes"}, {"require_clean_commit": False, "owner": "nobody"}):
+        assert len(problems(load, with_platform(**unknown), preview=False)) == 1
 
 
 def test_a_preview_of_a_dirty_tree_only_warns(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
