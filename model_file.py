@@ -266,11 +266,11 @@ def _check_inputs(reader: Reader, folder: Path) -> None:
     if not file.is_file():
         return
     try:
-        content = yaml_lines.read(file).content
+        document = yaml_lines.read(file)
     except yaml_lines.YamlFileError as error:
         reader.report(("training", "pipeline"), str(error), "a pipeline component", f"edit {file.as_posix()}")
         return
-    declared = content.get("inputs") if isinstance(content, dict) else None
+    declared = document.content.get("inputs") if isinstance(document.content, dict) else None
     declared = declared if isinstance(declared, dict) else {}
     own = [str(name) for name in declared if name not in GIVEN]
     for name, value in inputs.items():
@@ -280,14 +280,35 @@ def _check_inputs(reader: Reader, folder: Path) -> None:
         elif name not in declared:
             accepted = f"inputs of {file.as_posix()}: {', '.join(own) or 'none'}"
             reader.report(where, f"unknown input{rules.nearest(str(name), own)}", accepted)
-        elif not _fits(value, kind := _kind(declared[name])):
-            example = f", such as {_LITERALS[kind][1]}" if kind in _LITERALS else ""
-            accepted = f"type {kind}, as {file.as_posix()} declares{example}"
-            reader.report(where, f"{value!r} is of another type", accepted)
+        elif wrong := _misfit(value, declared[name]):
+            at = f"{file.as_posix()}:{document.lines['inputs', str(name)]}"
+            found, accepted = wrong
+            reader.report(where, f"{value!r} is {found}", f"{accepted}, as {at} declares")
 
 
-def _kind(port: object) -> str:
-    return str(port.get("type")) if isinstance(port, dict) else "none"
+def _misfit(value: str | float, port: object) -> tuple[str, str] | None:
+    """What is wrong with an input's value, and what its ``type``, ``enum``, ``min`` and ``max`` accept."""
+    declared: Mapping[str, Any] = port if isinstance(port, dict) else {}
+    kind = str(declared.get("type", "none"))
+    if not _fits(value, kind):
+        example = f", such as {_LITERALS[kind][1]}" if kind in _LITERALS else ""
+        return "of another type", f"type {kind}{example}"
+    if isinstance(value, str):
+        named = [str(each) for each in declared.get("enum") or (value,)]
+        return None if value in named else (f"not one of them{rules.nearest(value, named)}", " or ".join(named))
+    low, high = _bound(declared.get("min")), _bound(declared.get("max"))
+    if (low is None or value >= low) and (high is None or value <= high):
+        return None
+    accepted = f"{low:g} or more" if high is None else f"{high:g} or less" if low is None else f"{low:g} to {high:g}"
+    return "out of range", accepted
+
+
+def _bound(declared: object) -> float | None:
+    """A bound of a component, which Azure also takes as a text; one that is no number bounds nothing there either."""
+    try:
+        return float(str(declared))
+    except ValueError:
+        return None
 
 
 def _fits(value: object, kind: str) -> bool:

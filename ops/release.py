@@ -95,6 +95,7 @@ class Release:
             step.note(self._waiting(view))
             self._close(view, None)
             return self._result(view, None, None)
+        self._check_rollout(state, view)
         version, reference = self.origin.version(view, self.report)
         wanted = live.entry(self.model, version, reference)
         answer: Answer | None = None
@@ -110,13 +111,33 @@ class Release:
 
     def _waiting(self, view: EndpointView) -> str:
         """What would be released now, were the traffic not held, and how it is."""
-        version, reference = self.origin.known(view)
-        wanted = live.entry(self.model, version, reference) if version else None
+        wanted, version = self._wanted(view)
         lift = command.next_command("rollback", lift=True)
         if wanted and wanted.name in view.traffic:
             return f"nothing was released, and nothing is new; the hold ends with: {lift}"
         new = f"{wanted.name} of {version.reference}" if wanted and version else "a version that a run would train"
         return f"nothing was released; new is {new}; to release it: {lift}, then {command.next_command('release')}"
+
+    def _wanted(self, view: EndpointView) -> tuple[LiveDeployment | None, ModelVersion | None]:
+        """What would be live now, and its model; None where that has to be trained."""
+        version, reference = self.origin.known(view)
+        return (live.entry(self.model, version, reference), version) if version else (None, None)
+
+    def _check_rollout(self, state: State, view: EndpointView) -> None:
+        """A rollout that nobody goes on with keeps every other deployment from its turn, so nothing is made for one.
+
+        One that somebody works on may be over by then.
+        """
+        if not state.to or state.is_held(self.store.now()):
+            return
+        wanted, _ = self._wanted(view)
+        if wanted is None or wanted.name != state.to:
+            raise OpsError(
+                f"nothing is released: the rollout to {state.to} is under way ({show(view.traffic)})",
+                why=f"{wanted.name if wanted else 'what would be trained now'} is another one than it began with",
+                repair=f"give the traffic back with {command.next_command('abort')}, then release; "
+                f"or finish it: {command.next_command('rollout', to=state.to)}",
+            )
 
     def _check_known(self, view: EndpointView) -> None:
         """Without its live deployment in the file, an apply would take that away."""

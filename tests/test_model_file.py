@@ -1,5 +1,6 @@
 """A model's file: read whole, and wrong in every way with its line."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_pipeline_may_take_all_its_defaults(project: Path) -> None:
             8,
             "training.inputs.sed: unknown input, did you mean seed?; accepted: inputs of ml_jobs/late/pipeline.yaml: s",
         ),
-        (("{seed: 13}", "{seed: abc}"), 8, "inputs.seed: 'abc' is of another type; accepted: type integer, as ml_jobs"),
+        (("{seed: 13}", "{seed: abc}"), 8, "inputs.seed: 'abc' is of another type; accepted: type integer, such as 13, as"),
         (("{seed: 13}", "{data: x}"), 8, "training.inputs.data: is filled in by the release"),
         (
             ("checks: []", "checks: [{name: a, change: {}, expect: not lowr}]"),
@@ -134,7 +135,36 @@ def test_an_input_is_of_the_type_that_the_pipeline_declares(project: Path, kind:
         model_file.read("late")
     else:
         (said,) = problems()
-        assert f"accepted: type {kind}, as ml_jobs/late/pipeline.yaml declares" in said
+        assert re.search(rf"accepted: type {kind}(, such as \S+)?, as ml_jobs/late/pipeline\.yaml:3 declares", said)
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "accepted"),
+    [
+        ("integer, min: 1, max: 100", "1", ""),
+        ("integer, min: 1, max: 100", "100", ""),
+        ("integer, min: 1, max: 100", "0", "1 to 100"),
+        ("integer, min: 1, max: 100", "101", "1 to 100"),
+        ("integer, min: 0", "-1", "0 or more"),
+        ("number, max: 0.5", "0.6", "0.5 or less"),
+        ("number, max: 0.5", "0", ""),
+        ("number, min: '0.1'", "0.01", "0.1 or more"),  # Azure takes a bound as a text, too
+        ("string, enum: [logistic, prior]", "prior", ""),
+        ("string, enum: [logistic, prior]", "logstic", "logistic or prior"),
+        ("string, enum: ['1', '2']", "'3'", "1 or 2"),
+    ],
+)
+def test_an_input_is_one_that_the_pipeline_accepts(project: Path, declared: str, text: str, accepted: str) -> None:
+    folder = project / "ml_jobs" / "late"
+    pipeline, file = folder / "pipeline.yaml", folder / "model.yaml"
+    pipeline.write_text(pipeline.read_text().replace("{type: integer, default: 7}", f"{{type: {declared}}}"))
+    file.write_text(file.read_text().replace("seed: 13", f"seed: {text}"))
+    if not accepted:
+        model_file.read("late")
+        return
+    (said,) = problems()
+    assert said.startswith("ml_jobs/late/model.yaml:8: training.inputs.seed: ")
+    assert f"; accepted: {accepted}, as ml_jobs/late/pipeline.yaml:3 declares; repair: edit training.inputs." in said
 
 
 def test_mistakes_in_the_inputs_are_told_with_the_others(project: Path) -> None:

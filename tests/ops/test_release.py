@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from live_file import LiveFile
 from ops import live
+from ops.command import OpsError
 from ops.release import Release
 from ops.rollout_state import Held, State
 from ops.scoring import Answer
@@ -199,6 +201,56 @@ def test_weights_that_somebody_set_over_a_killed_rollout_stay(
     make(other_data("d3")).run()
     assert azure.traffic == {first: 40, second: 60}
     assert (len(azure.submitted), applies.runs) == (2, 2)
+
+
+def half_way(azure: FakeWorkspace, store: FakeStore) -> tuple[str, str]:
+    """A rollout to the second deployment was killed at 10 %."""
+    first, second = named()
+    azure.traffic = {first: 90, second: 10}
+    store.state = replace(
+        store.state, to=second, source=first, before={first: 100}, weights={first: 90, second: 10}, step=10
+    )
+    return first, second
+
+
+@pytest.mark.parametrize("changed", [{"data": "d3"}, {"data": "d2", "again": True}], ids=["other data", "again"])
+def test_what_a_killed_rollout_keeps_from_its_turn_is_not_trained(
+    make: Callable[..., Release], azure: FakeWorkspace, store: FakeStore, applies: Applies, changed: dict[str, Any]
+) -> None:
+    make().run()
+    make(other_data("d2")).run()
+    first, second = half_way(azure, store)
+    before = applies.runs
+    with pytest.raises(OpsError) as caught:
+        make(other_data(changed["data"]), again=changed.get("again", False)).run()
+    assert f"the rollout to {second} is under way ({first} 90 %, {second} 10 %)" in str(caught.value)
+    assert "python -m ops.abort" in caught.value.repair
+    assert (len(azure.submitted), applies.runs, len(named())) == (2, before, 2)
+
+
+def test_a_killed_rollout_goes_on_when_its_files_are_released_again(
+    make: Callable[..., Release], azure: FakeWorkspace, store: FakeStore
+) -> None:
+    make().run()
+    make(other_data("d2")).run()
+    _, second = half_way(azure, store)
+    make(other_data("d2")).run()
+    assert azure.traffic == {second: 100}
+
+
+def test_a_rollout_that_somebody_works_on_is_waited_for(
+    make: Callable[..., Release], azure: FakeWorkspace, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may well be over when the training is."""
+    monkeypatch.setattr("ops.hold.time.sleep", lambda seconds: store.pass_time(seconds=seconds))
+    make().run()
+    make(other_data("d2")).run()
+    half_way(azure, store)
+    until = (store.now() + timedelta(seconds=15)).isoformat()
+    store.state = replace(store.state, holder="ada@host/1", holder_until=until)
+    with pytest.raises(OpsError, match="cannot roll out"):
+        make(other_data("d3")).run()
+    assert len(azure.submitted) == 3
 
 
 def test_a_rollout_that_was_killed_before_its_last_gate_is_not_called_live(
