@@ -196,7 +196,12 @@ def read(name: str) -> ModelFile:
     try:
         document = yaml_lines.read(path)
     except OSError:
-        raise ModelFileError([_unreadable(path, "no such file", f"make model NAME={name}")]) from None
+        found, repair = "no such file", f"make model NAME={name}"
+        if path.parent.is_dir():
+            found += " in this folder"
+            back = f"git checkout {path.as_posix()}, if a commit has it"
+            repair = f"{back}; else move {path.parent.as_posix()} away, then {repair}"
+        raise ModelFileError([_unreadable(path, found, repair)]) from None
     except yaml_lines.YamlFileError as error:
         raise ModelFileError([_unreadable(path, str(error), f"edit {path.as_posix()}")]) from error
     reader = Reader.of(document, problems)

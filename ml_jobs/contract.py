@@ -51,8 +51,12 @@ def load(path: Path) -> tuple[Table, ...]:
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise step.StepError(f"{path}: not readable as YAML ({error})") from None
+    except OSError as error:
+        raise step.StepError(f"{path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        mark, what = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        at = f":{mark.line + 1}" if mark else ""
+        raise step.StepError(f"{path}{at}: not YAML: {what or error}") from None
     if not isinstance(document, dict) or not document:
         raise step.StepError(f"{path}: want a mapping of tables")
     return tuple(_table(path, name, value) for name, value in document.items())

@@ -109,6 +109,17 @@ def test_a_missing_file_says_how_to_make_one(project: Path) -> None:
     ]
 
 
+def test_a_folder_without_a_file_says_how_to_get_one(project: Path) -> None:
+    """`make model` writes no folder that is there."""
+    (project / "ml_jobs" / "late" / "model.yaml").unlink()
+    (said,) = problems()
+    assert said.startswith("ml_jobs/late/model.yaml: file: no such file in this folder; ")
+    assert said.endswith(
+        "repair: git checkout ml_jobs/late/model.yaml, if a commit has it; else move ml_jobs/late away, then make model "
+        "NAME=late"
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "right"),
     [

@@ -190,7 +190,7 @@ def test_a_table_that_is_one_file_needs_none(data: Path, tmp_path: Path) -> None
         ("flights: {path: a, columns: {}}", "flights: missing identify"),
         ("flights: 3", "flights: want a mapping"),
         ("[]", "want a mapping of tables"),
-        ("a: [", "not readable as YAML"),
+        ("a:\n  [", r"contract\.yaml:2: not YAML: expected the node content, but found"),
     ],
 )
 def test_a_wrong_contract_is_refused_where_it_is_wrong(tmp_path: Path, text: str, message: str) -> None:
