@@ -67,9 +67,8 @@ up: install
 	@[ -e $(LIVE) ] || [ ! -e $(OUTPUTS) ] || $(PY) -m sandbox run -- $(PY) -m ops.live --outputs $(OUTPUTS) --restore
 ifneq ($(STACK),$(FROM))
 	@$(call KNOW,$(FROM))
-# A sandbox that does not run yet cannot be asked: then the promotion itself says no, after the stack is up.
-	@environment="$$($(PY) -m sandbox env 2>/dev/null)" || [ ! -e $(OUTPUTS_FROM) ] || exit 0; \
-	eval "$$environment"; $(PROMOTE) --check
+# Whether its models may go on is known before the stack comes up; where nothing came up yet, nobody can be asked.
+	@[ ! -e $(OUTPUTS_FROM) ] || inside='$(PY) -m sandbox run --'; $${inside:-} $(PROMOTE) --check
 endif
 	@$(SANDBOX_UP)
 ifneq ($(STACK),$(FROM))
@@ -84,7 +83,7 @@ endif
 	printf '%s\n' "$$closing"; exit $$failed
 	@echo
 	@echo 'To use it from this shell, curl included:  eval "$$($(PY) -m sandbox env)"'
-ifneq ($(STACK),prod)
+ifeq ($(STACK),$(FROM))
 	@echo 'To see what production would get:          make preview STACK=prod'
 endif
 	@echo 'To take it to Azure:                       docs/how-to/azure.md'

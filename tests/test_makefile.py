@@ -98,14 +98,29 @@ def test_the_status_begins_with_what_serves_and_ends_with_what_came_up(installed
     assert told == ["ops.status --outputs", "sandbox preview", "sandbox status"]
 
 
-@pytest.mark.parametrize(("stack", "shows"), [("dev", True), ("prod", False)])
+def test_a_stopped_sandbox_starts_before_it_is_asked_whether_models_may_go_on(installed: Path) -> None:
+    """Else the refusal would come after the stack is up."""
+    (installed / ".sandbox" / "outputs").mkdir(parents=True)
+    (installed / ".sandbox" / "outputs" / "dev.json").touch()
+    program = installed / ".venv" / "bin" / "python"
+    refuses = f'echo "$*" >>{installed}/calls\n[ "$3" = env ] && exit 1\ncase "$*" in *--check) exit 1;; esac\n'
+    program.write_text(f"#!/bin/sh\n{refuses}", encoding="utf-8")
+    assert make(installed, "up", "STACK=prod").returncode == 2
+    last = calls(installed)[-1]
+    assert last.startswith("-m sandbox run -- .venv/bin/python -m ops.promote --outputs .sandbox/outputs/dev.json ")
+    assert last.endswith(" --check")
+
+
+@pytest.mark.parametrize(
+    ("stack", "shows"), [("dev", True), ("prod", False), ("live", False), ("live FROM=live", True)]
+)
 def test_up_ends_with_the_endpoint_and_the_next_commands(installed: Path, stack: str, shows: bool) -> None:
-    done = make(installed, "up", f"STACK={stack}")
+    done = make(installed, "up", *f"STACK={stack}".split())
     told = [line.partition(":")[0] for line in done.stdout.splitlines() if line]
     assert told == [
         "ops.data --stack",
         # Whether its models may come is known before anything is made.
-        *(["ops.promote --outputs"] if stack == "prod" else []),
+        *([] if shows else ["ops.promote --outputs"]),
         "sandbox up",
         "sandbox status",
         "endpoint E",
