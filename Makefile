@@ -92,9 +92,12 @@ endif
 preview: install
 	@$(PY) -m sandbox preview --stack $(STACK)
 
+# Of a sandbox that is stopped, too, there is something to say.
 status: install
-	@$(LOCAL) ops.status $(ABOUT)
-	@echo
+	@$(call KNOW,$(STACK))
+	@environment="$$($(PY) -m sandbox env)" || { offline=--offline; export MLOPS_LIVE=$(dir $(LIVE)); }; \
+	eval "$$environment"; $(PY) -m ops.status $(ABOUT) $${offline:-}
+	@echo; echo 'What the files say now, against the last update:'
 	@$(PY) -m sandbox preview --stack $(STACK)
 	@echo
 	@$(PY) -m sandbox status --stack $(STACK)

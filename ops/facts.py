@@ -1,5 +1,6 @@
 """What the commands that only look have in common: versions by reference, and lineage in a fixed order."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -91,7 +92,7 @@ def metrics(version: ModelVersion) -> str:
     return version.properties.get("metrics", "").strip("{}").replace('"', "")
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
+def table(rows: Sequence[tuple[str, ...]]) -> str:
     """Rows in columns."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(

@@ -1,17 +1,20 @@
 """Shows what is there: endpoints with their traffic, models with where they come from, and runs that are not over.
 
-    python -m ops.status --outputs FILE [--stack NAME] [--model NAME] [--json]
+    python -m ops.status --outputs FILE [--stack NAME] [--model NAME] [--offline] [--json]
 
 For each deployment its model, its share of the traffic and its state; for each endpoint what holds the traffic or
-works on it, what cools down, and what differs from the live file.
+works on it, what cools down, and what differs from the live file. The next release is what it would be after the last
+update; what another update would change, a preview says. With ``--offline`` nothing is asked: what releases have
+written into the live file is all that is shown.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from live_file import LiveDeployment, LiveTraining
+from live_file import LiveDeployment, LiveFile, LiveTraining
 from ops import command, live, retire
 from ops import model as models_of
 from ops.facts import Cloud as Looks
@@ -112,15 +115,16 @@ def told(name: str, found: dict[str, object]) -> str:
         for row in found["deployments"]  # type: ignore[attr-defined] # a list of rows
     ]  # fmt: skip
     lines += [table(rows)] if rows else ["  no deployment"]
+    abort = command.next_command("abort", model=name)
     for key, says in (
         ("held", f"held by name: {{}}; {command.next_command('rollback', lift=True, model=name)} ends it"),
         ("rollout", "a rollout is under way {}"),
         ("works", "{} works on it"),
         ("left", "the next release goes on with {}, which has not all of the traffic yet"),
-        ("kept", "the next release keeps to {}, which is what the files say now"),
+        ("kept", "the next release keeps to {}, which is what the last update declared"),
         (
             "stale",
-            f"the files do not say {{}} any more; {command.next_command('abort', model=name)} gives the traffic back",
+            f"the last update does not declare {{}} any more; {abort} gives the traffic back",
         ),
         ("live_file", "the live file differs: {}"),
     ):
@@ -129,10 +133,36 @@ def told(name: str, found: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
+def written(file: LiveFile, model: Model) -> dict[str, str]:
+    """What releases wrote about a model: each deployment, the newest last, and what its model is."""
+    said = {each.name: each.model.rpartition("azureml://registries/")[2] for each in file.of(model.name)}
+    of = {
+        each.name: f" of {each.trained.pipeline} and {each.trained.data}"
+        for each in file.of(model.name)
+        if each.trained
+    }
+    return {name: f"{said[name]}{of.get(name, '')}" for name in said}
+
+
+def _age(file: LiveFile) -> str:
+    if not file.path.is_file():
+        return f"there is no {file.path}, so nothing is live"
+    return f"{file.path} was last written {datetime.fromtimestamp(file.path.stat().st_mtime, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _main(given: argparse.Namespace) -> dict[str, object]:
     stack, name = Stack.read(given.outputs), command.stack_of(given)
     models = [stack.model(given.model)] if given.model else list(stack.models.values())
-    live.read(name)
+    file = live.read(name)
+    if given.offline:
+        named = {model.name: written(file, model) for model in models}
+        if not given.json:
+            print(f"nothing was asked, so the traffic is not known; {_age(file)}")
+            for each in models:
+                print(f"{each.name}  {each.endpoint}")
+                rows = [(f"  {deployment}", of) for deployment, of in named[each.name].items()]
+                print(table(rows) or "  no deployment")
+        return {"models": named, "runs": []}
     recipes = models_of.read([model.name for model in models])
     report = Report()
     with report.step("connect") as step:
@@ -150,15 +180,17 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
     }
     runs = [{"run": run.name, "status": run.status, "url": run.studio_url} for run in workspace.running()]
     if not given.json:
-        for model, each in found.items():
-            print(told(model, each))
+        for model_name, what in found.items():
+            print(told(model_name, what))
         print("\n".join(f"run {run['run']}  {run['status']}  {run['url']}" for run in runs) or "no run is under way")
     return {"models": found, "runs": runs}
 
 
 def parser() -> command.Parser:
     """The arguments of this command."""
-    return command.parser("status", __doc__.partition("\n")[0])
+    made = command.parser("status", __doc__.partition("\n")[0])
+    made.add_argument("--offline", action="store_true", help="ask nobody: show what releases wrote down")
+    return made
 
 
 if __name__ == "__main__":

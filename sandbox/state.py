@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def status(options: argparse.Namespace, console: Console, home: Home) -> tuple[i
     where = (
         f"answers on 127.0.0.1:{server.port} since {server.since}"
         if server
-        else "is not running; start it with: make up"
+        else f"is not running{_since(home)}; start it with: make up"
     )
     others = len(journal.current) - len(resources)
     console.line(
@@ -39,6 +40,15 @@ def status(options: argparse.Namespace, console: Console, home: Home) -> tuple[i
     )
     rows = [{"urn": each.urn, "type": each.type, "id": each.id, "level": levels.of(each.type)} for each in resources]
     return EXIT_OK, {"resources": rows, "outputs": _exports(journal), "gateway": vars(server) if server else None}
+
+
+def _since(home: Home) -> str:
+    """When the last gateway wrote its last line, which is when it stopped unless it was killed."""
+    try:
+        last = datetime.fromtimestamp((home.logs / "gateway.log").stat().st_mtime, UTC)
+    except OSError:
+        return ""
+    return f" since {last:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def outputs(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:

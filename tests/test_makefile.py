@@ -95,7 +95,17 @@ def installed(folder: Path) -> Path:
 
 def test_the_status_begins_with_what_serves_and_ends_with_what_came_up(installed: Path) -> None:
     told = [line for line in make(installed, "status").stdout.splitlines() if line]
-    assert told == ["ops.status --outputs", "sandbox preview", "sandbox status"]
+    says = "What the files say now, against the last update:"
+    assert told == ["ops.status --outputs", says, "sandbox preview", "sandbox status"]
+
+
+def test_the_status_of_a_stopped_sandbox_is_what_releases_wrote(installed: Path) -> None:
+    program = installed / ".venv" / "bin" / "python"
+    program.write_text('#!/bin/sh\n[ "$3" = env ] && exit 1\necho "$* $MLOPS_LIVE"\n', encoding="utf-8")
+    done = make(installed, "status", "MODEL=wine")
+    assert done.returncode == 0, done.stderr
+    (asked,) = [line for line in done.stdout.splitlines() if "ops.status" in line]
+    assert asked == "-m ops.status --outputs .sandbox/outputs/dev.json --model wine --offline .sandbox/live/"
 
 
 def test_a_stopped_sandbox_starts_before_it_is_asked_whether_models_may_go_on(installed: Path) -> None:

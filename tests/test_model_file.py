@@ -68,7 +68,11 @@ def test_a_pipeline_may_take_all_its_defaults(project: Path) -> None:
             8,
             "training.inputs.sed: unknown input, did you mean seed?; accepted: inputs of ml_jobs/late/pipeline.yaml: s",
         ),
-        (("{seed: 13}", "{seed: abc}"), 8, "inputs.seed: 'abc' is of another type; accepted: type integer, such as 13, as"),
+        (
+            ("{seed: 13}", "{seed: abc}"),
+            8,
+            "inputs.seed: 'abc' is of another type; accepted: type integer, such as 13, as",
+        ),
         (("{seed: 13}", "{data: x}"), 8, "training.inputs.data: is filled in by the release"),
         (
             ("checks: []", "checks: [{name: a, change: {}, expect: not lowr}]"),
@@ -115,8 +119,8 @@ def test_a_folder_without_a_file_says_how_to_get_one(project: Path) -> None:
     (said,) = problems()
     assert said.startswith("ml_jobs/late/model.yaml: file: no such file in this folder; ")
     assert said.endswith(
-        "repair: git checkout ml_jobs/late/model.yaml, if a commit has it; else move ml_jobs/late away, then make model "
-        "NAME=late"
+        "repair: git checkout ml_jobs/late/model.yaml, if a commit has it; "
+        "else move ml_jobs/late away, then make model NAME=late"
     )
 
 

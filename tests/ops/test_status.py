@@ -1,5 +1,6 @@
 """What a look at a stack shows."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,10 @@ import pytest
 
 import live_file
 from live_file import LiveTraining
-from ops import live
+from ops import command, live, status
 from ops.rollout_state import Held, State
 from ops.status import of_model, told
-from tests.ops.conftest import MODEL
+from tests.ops.conftest import MODEL, OUTPUTS
 from tests.ops.fakes import FakeStore, FakeWorkspace, deployed
 from tests.ops.test_lineage import version
 from tests.ops.test_live import entry
@@ -96,12 +97,12 @@ def test_a_change_that_was_taken_back_leaves_the_one_in_place(
     live.write("dev", "flight-delay", [replace(entry("1"), trained=TRAINED), other])
     azure.traffic = {entry("1").name: 100}
     store.state = State(weights=dict(azure.traffic), made="once")
-    assert f"the next release keeps to {entry('1').name}, which is what the files say now" in look()[1]
+    assert f"the next release keeps to {entry('1').name}, which is what the last update declared" in look()[1]
     azure.traffic = {entry("1").name: 90, other.name: 10}
     store.state = State(weights=dict(azure.traffic), to=other.name, made="once")
     abort = "python -m ops.abort --outputs FILE --model flight-delay"
     shown = look()[1]
-    assert f"the files do not say {other.name} any more; {abort} gives the traffic back" in shown
+    assert f"the last update does not declare {other.name} any more; {abort} gives the traffic back" in shown
     assert "goes on with" not in shown
     azure.traffic = {other.name: 100}
     store.state = State(weights=dict(azure.traffic), made="once")
@@ -136,6 +137,23 @@ def test_it_shows_what_differs_from_the_live_file(look: Any, azure: FakeWorkspac
     azure.there["blue"] = replace(deployed(entry("1"), "Failed"), name="blue")
     shown = look()[1]
     assert "the live file differs: on the endpoint and not in the file: blue; does not answer: blue" in shown
+
+
+def test_without_a_network_it_shows_what_releases_wrote(
+    project: Path, live_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (outputs := project / "dev.json").write_text(json.dumps(OUTPUTS), encoding="utf-8")
+    ask = ["--outputs", str(outputs), "--offline"]
+    assert command.run(status.parser(), status._main, ask) == 0
+    assert f"there is no {live_folder / 'dev.yaml'}, so nothing is live" in capsys.readouterr().out
+    live.write("dev", "flight-delay", [entry("1"), replace(entry("2"), trained=TRAINED)])
+    assert command.run(status.parser(), status._main, ask) == 0
+    head, model, first, second = capsys.readouterr().out.splitlines()
+    assert head.startswith("nothing was asked, so the traffic is not known; ")
+    assert head.endswith(" UTC")
+    assert model.split() == ["flight-delay", "flight-delay-dev"]
+    assert first.split() == [entry("1").name, "flight-delay:1"]
+    assert second.split(maxsplit=1) == [entry("2").name, "flight-delay:2 of flight_delay_training:abc and flights:d1"]
 
 
 def test_an_endpoint_without_deployments_is_shown(look: Any, azure: FakeWorkspace, store: FakeStore) -> None:

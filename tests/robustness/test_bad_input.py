@@ -103,6 +103,8 @@ def test_a_closed_gateway(place: Place, forks: Forks) -> None:
     assert done.returncode == 1
     assert "login.microsoftonline.com" in done.stderr
     assert forks.run(place, "env").err == "error: the sandbox is not running; start it with: make up\n"
+    stopped = r"the gateway is not running since \d{4}-\d\d-\d\dT[\d:]+Z; start it with: make up$"
+    assert re.search(stopped, forks.run(place, "status").out, re.MULTILINE)
     assert forks.run(place, "up").code == 0
 
 
