@@ -15,8 +15,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from live_file import LiveDeployment, LiveFile, LiveTraining
+from model_file import FILE, folder_of
 from ops import command, live, retire
 from ops import model as models_of
+from ops.command import UsageError
 from ops.facts import Cloud as Looks
 from ops.facts import Versions, comes_from, table
 from ops.report import Report
@@ -35,7 +37,7 @@ class Cloud(Looks, Endpoint, Protocol):
 
 
 def of_model(
-    azure: Cloud, store: Store, stack: str, model: Model, inputs: Mapping[str, str | float]
+    azure: Cloud, store: Store, stack: str, model: Model, inputs: Mapping[str, str | float] | None
 ) -> dict[str, object]:
     """What there is to know about one model's endpoint.
 
@@ -44,7 +46,7 @@ def of_model(
         store: the state of the endpoint's rollouts.
         stack: its name.
         model: of the stack.
-        inputs: that the model would be trained with.
+        inputs: that the model would be trained with; None where its file has mistakes.
     """
     state, view = look(azure, store, model.endpoint)
     now, versions, named = store.now(), Versions(azure=azure), live.entries(stack, model.name)
@@ -74,7 +76,8 @@ def of_model(
         "works": state.holder if state.is_held(now) else "",
         "held": str(held) if held else "",
         **dict.fromkeys(("left", "kept", "stale"), ""),
-        **({} if held or state.is_held(now) else _next(named, view, state, model, inputs)),
+        **({} if held or state.is_held(now) or inputs is None else _next(named, view, state, model, inputs)),
+        "unread": "" if inputs is not None else (folder_of(model.name) / FILE).as_posix(),
         "live_file": "" if difference.none else str(difference),
         "history": state.history[-3:],
     }
@@ -106,6 +109,13 @@ def _as_now(entry: LiveDeployment, model: Model, inputs: Mapping[str, Any]) -> b
     )
 
 
+def _inputs(model: Model) -> Mapping[str, str | float] | None:
+    try:
+        return models_of.read([model.name])[model.name].file.training.inputs
+    except UsageError:
+        return None
+
+
 def told(name: str, found: dict[str, object]) -> str:
     """One model, as a reader wants to see it."""
     lines = [f"{name}  {found['endpoint']}  {show(found['traffic'])}"]  # type: ignore[arg-type] # a dict of weights
@@ -126,6 +136,7 @@ def told(name: str, found: dict[str, object]) -> str:
             "stale",
             f"the last update does not declare {{}} any more; {abort} gives the traffic back",
         ),
+        ("unread", "{} has mistakes, so what the next release does is not known; a preview names them"),
         ("live_file", "the live file differs: {}"),
     ):
         if found[key]:
@@ -163,7 +174,6 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
                 rows = [(f"  {deployment}", of) for deployment, of in named[each.name].items()]
                 print(table(rows) or "  no deployment")
         return {"models": named, "runs": []}
-    recipes = models_of.read([model.name for model in models])
     report = Report()
     with report.step("connect") as step:
         workspace = Workspace(stack)
@@ -174,7 +184,7 @@ def _main(given: argparse.Namespace) -> dict[str, object]:
             BlobStore(stack.release_store, model.endpoint),
             name,
             model,
-            recipes[model.name].file.training.inputs,
+            _inputs(model),
         )
         for model in models
     }

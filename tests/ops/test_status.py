@@ -139,6 +139,20 @@ def test_it_shows_what_differs_from_the_live_file(look: Any, azure: FakeWorkspac
     assert "the live file differs: on the endpoint and not in the file: blue; does not answer: blue" in shown
 
 
+def test_a_file_with_mistakes_hides_nothing_of_what_serves(
+    project: Path, look: Any, azure: FakeWorkspace, store: FakeStore, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (outputs := project / "dev.json").write_text(json.dumps(OUTPUTS), encoding="utf-8")
+    (project / "ml_jobs" / "flight_delay" / "model.yaml").write_text("nam: x\n", encoding="utf-8")
+    monkeypatch.setattr(status, "Workspace", lambda _: azure)
+    monkeypatch.setattr(status, "BlobStore", lambda *_: store)
+    assert command.run(status.parser(), status._main, ["--outputs", str(outputs)]) == 0
+    shown = capsys.readouterr().out
+    assert f"flight-delay  flight-delay-dev  {entry('2').name} 100 %" in shown
+    assert "model.yaml has mistakes, so what the next release does is not known; a preview names them" in shown
+
+
 def test_without_a_network_it_shows_what_releases_wrote(
     project: Path, live_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
