@@ -226,24 +226,28 @@ class Journal:
             ticket.done = True
 
     def _load(self) -> None:
+        """Read every row, not only the stack's: where a key is damaged, a search passes by rows that are there."""
         connection, path = self._file or (None, None)
         if connection is None or path is None:
             return
-        for urn, slot, body, digest in connection.execute(
-            "SELECT urn, slot, body, digest FROM engine_resources WHERE stack = ? ORDER BY urn, slot", (self.stack,)
+        for stack, urn, slot, body, digest in connection.execute(
+            "SELECT stack, urn, slot, body, digest FROM engine_resources ORDER BY stack, urn, slot"
         ):
-            if digest != _digest(self.stack, urn, slot, body):
+            if digest != _digest(stack, urn, slot, body):
                 raise migrate.damaged(path, f"the row of {urn} is not what was written")
+            if stack != self.stack:
+                continue
             if slot == 0:
                 self.current[urn] = self._codec.load(body)
             else:
                 self.retired[urn, slot] = self._codec.load(body)
-        for number, op, slot, body, digest in connection.execute(
-            "SELECT number, op, slot, body, digest FROM engine_intents WHERE stack = ? ORDER BY number", (self.stack,)
+        for stack, number, op, slot, body, digest in connection.execute(
+            "SELECT stack, number, op, slot, body, digest FROM engine_intents ORDER BY stack, number"
         ):
-            if digest != _digest(self.stack, number, op, slot, body):
-                raise migrate.damaged(path, f"intent {number} is not what was written")
-            self.intents.append(Intent(number, op, slot, self._codec.load(body)))
+            if digest != _digest(stack, number, op, slot, body):
+                raise migrate.damaged(path, f"intent {number} of stack {stack} is not what was written")
+            if stack == self.stack:
+                self.intents.append(Intent(number, op, slot, self._codec.load(body)))
         self._slots = itertools.count(max((slot for _, slot in self.retired), default=0) + 1)
         self._numbers = itertools.count(max((intent.number for intent in self.intents), default=0) + 1)
 
