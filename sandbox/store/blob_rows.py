@@ -129,13 +129,17 @@ def replace(
         account, container, name, body.size, {key: value for key, value in headers.items() if value}, new_etag(),
         there.created if there else now, now, blocks, body.body, body.file,
     )  # fmt: skip
-    tx.run(
-        f"INSERT INTO blobs ({COLUMNS}, body) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET "  # noqa: S608 - a constant
-        "size = excluded.size, file = excluded.file, headers = excluded.headers, etag = excluded.etag, "
-        "modified = excluded.modified, blocks = excluded.blocks, body = excluded.body",
-        (account, container, name, blob.size, blob.file, json.dumps(blob.headers), blob.etag, blob.created,
-         blob.modified, json.dumps(blocks), blob.body),
-    )  # fmt: skip
+    values = (blob.size, blob.file, json.dumps(blob.headers), blob.etag, blob.modified, json.dumps(blocks), blob.body)
+    # No upsert: SQLite would apply its way with conflicts to the triggers too, and the file may be in the trash already.
+    sql = (
+        "UPDATE blobs SET size = ?, file = ?, headers = ?, etag = ?, modified = ?, blocks = ?, body = ? "
+        "WHERE account = ? AND container = ? AND name = ?"
+    )
+    if not tx.run(sql, (*values, account, container, name)):
+        sql = (
+            "INSERT INTO blobs (size, file, headers, etag, modified, blocks, body, account, container, name, created) "
+        )
+        tx.run(f"{sql} VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*values, account, container, name, blob.created))
     return blob
 
 

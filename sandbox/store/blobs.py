@@ -264,11 +264,9 @@ class Blobs:
 
         def write(tx: Tx) -> None:
             need_container(tx, account, container)
-            tx.run(
-                "INSERT INTO blocks VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET "
-                "size = excluded.size, file = excluded.file, body = excluded.body",
-                (account, container, name, block, body.size, body.file, body.body),
-            )
+            key = (account, container, name, block)
+            tx.run("DELETE FROM blocks WHERE account = ? AND container = ? AND name = ? AND id = ?", key)
+            tx.run("INSERT INTO blocks VALUES (?,?,?,?,?,?,?)", (*key, body.size, body.file, body.body))
 
         await self._keeping(body, write)
 

@@ -101,6 +101,23 @@ def test_a_file_goes_with_the_last_row_that_names_it(tmp_path: Path) -> None:
     within(tmp_path, work)
 
 
+def test_a_file_is_let_go_of_twice_before_it_is_removed(tmp_path: Path) -> None:
+    """Rows that share a file change one soon after the other: the second finds it waiting to be removed."""
+
+    async def work(place: Place) -> None:
+        blob = await place.blobs.put(*HERE, "a", LARGE)
+        await place.blobs.copy(blob, *HERE, "copy", blob.headers)
+        for name in ("a", "copy"):
+            await place.blobs.put(*HERE, name, b"small")
+        for _ in range(2):
+            await place.blobs.stage(*HERE, "b", "QQ==", LARGE)
+            await place.blobs.commit(*HERE, "b", [("Latest", "QQ==")], {})
+        await place.swept(1)
+        assert place.blobs.get(*HERE, "b") == LARGE
+
+    within(tmp_path, work)
+
+
 def test_a_container_takes_its_files_along(tmp_path: Path) -> None:
     async def work(place: Place) -> None:
         await place.blobs.put(*HERE, "a", LARGE)
