@@ -8,7 +8,13 @@ from sandbox.home import Home
 from sandbox.launch import foreign_port, running
 from sandbox.store import seal
 from sandbox.store.migrate import StateError, copy_path, prepare
-from sandbox.work.cover import trouble
+from sandbox.work.cover import troubles
+
+_NOT_HELD = {
+    "files": "can read and write the sandbox's secret, certificate key and state",
+    "network": "can reach the network and the ports of this machine, past the proxy that they are given",
+    "processes": "can leave processes that outlive them",
+}
 
 
 def examine_folder(home: Home) -> Iterator[Finding]:
@@ -25,15 +31,15 @@ def examine_folder(home: Home) -> Iterator[Finding]:
 
 
 def _jobs() -> Finding:
-    """Whether what a job runs is kept from the sandbox's own files."""
-    if why := trouble():
+    """What the kernel keeps jobs and scoring code from, and what it does not."""
+    if refused := troubles():
+        lost = "; ".join(f"{_NOT_HELD[name]} ({why})" for name, why in refused.items())
         return Finding(
             "jobs", True,
-            f"users may make no namespaces here ({why}), so jobs and scoring code can read and write the sandbox's "
-            "secret, certificate key and state: run only code that you trust, or allow them (sysctl "
-            "user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)", lacks=True,
+            f"users may not make every namespace here, so jobs and scoring code {lost}: run only code that you trust, "
+            "or allow them (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)", lacks=True,
         )  # fmt: skip
-    return Finding("jobs", True, "of the sandbox's own files they see their own")
+    return Finding("jobs", True, "they see their own files and processes only, and reach the gateway only")
 
 
 def _state(home: Home) -> Finding:

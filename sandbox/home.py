@@ -56,6 +56,11 @@ class Home:
         return self.root / "server.json"
 
     @property
+    def port(self) -> Path:
+        """Port of the gateway, or of the last one: the next takes it again if it can."""
+        return self.root / "port"
+
+    @property
     def logs(self) -> Path:
         """Logs of the gateway and of each process it runs."""
         return self.root / "logs"

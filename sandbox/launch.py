@@ -104,7 +104,7 @@ def ensure(home: Home, port: int = 0) -> tuple[Running, bool]:
 def last_port(home: Home) -> int:
     """The port of the last gateway, which the next one takes again if it can; 0 when there was none."""
     try:
-        return int((home.root / "port").read_text(encoding="ascii"))
+        return int(home.port.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return 0
 
@@ -174,6 +174,7 @@ def environment(home: Home, port: int = 0, secret: str = "") -> dict[str, str]:
         "AZURE_CLIENT_ID": CLIENT_ID, "AZURE_CLIENT_SECRET": secret,
         "ARM_CLIENT_ID": CLIENT_ID, "ARM_CLIENT_SECRET": secret,
         "AZURE_CORE_COLLECT_TELEMETRY": "false", "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true",
+        "ORT_DISABLE_TELEMETRY": "1",
     }  # fmt: skip
 
 

@@ -157,8 +157,7 @@ async def _bear(azure: Azure, home: Home) -> None:
 
 
 def _listen(home: Home, port: int) -> socket.socket:
-    last = home.root / "port"
-    wanted = port or _last_port(last)
+    wanted = port or _last_port(home.port)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -170,7 +169,7 @@ def _listen(home: Home, port: int) -> socket.socket:
                 "choose another with --port, or 0 for any free one"
             ) from error
         listener.bind(("127.0.0.1", 0))
-    write_private(last, str(listener.getsockname()[1]).encode())
+    write_private(home.port, str(listener.getsockname()[1]).encode())
     return listener
 
 

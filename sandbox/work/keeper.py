@@ -10,9 +10,9 @@ What it leaves in the folder, each file whole or not at all:
     exit.json: {"code", "reason"} when the command has ended; code is negative for a signal.
 """
 
-import ctypes
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 WORD = "SANDBOX_KEEPER"  # in the keeper's environment and in no other: with its number, an identity
-_PR_SET_PDEATHSIG = 1
 _LISTEN_FD = 3  # where a server that is handed its socket looks for it (systemd's convention)
 _BACKLOG = 4096
 SOCKET = "server.sock"
@@ -78,21 +77,25 @@ def _listen(folder: Path) -> socket.socket:
 
 
 def _spawn(spec: dict[str, Any], listener: socket.socket | None) -> int:
+    from sandbox.work import cover, forward
+
     keeper, argv = os.getpid(), spec["argv"]
+    ours, door = socket.socketpair()
     if child := os.fork():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        door.close()
+        with ours:
+            _, handed, _, _ = socket.recv_fds(ours, 1, 1)
+        for descriptor in handed:
+            forward.begin(socket.socket(fileno=descriptor), Path(spec["cover"]["port"]))
         return child
     try:
         os.setpgid(0, 0)
+        cover.die_with(keeper)  # nobody else would know how it ends
+        ours.close()
         if spec["cover"]:
-            from sandbox.work.cover import cover
-
-            cover(**spec["cover"])
-        # A keeper that is killed takes the command with it: nobody else would know how that ends. Only Linux has this.
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != keeper:
-            os._exit(1)
+            cover.cover(**spec["cover"], door=door)
+        door.close()
         if listener:
             if listener.fileno() == _LISTEN_FD:
                 os.set_inheritable(_LISTEN_FD, True)

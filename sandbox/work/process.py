@@ -110,7 +110,7 @@ async def start(
 ) -> Process:  # fmt: skip
     """Start a command under a keeper; with `listen` it is handed a socket in the folder.
 
-    `cover` has the arguments of :func:`sandbox.work.cover.cover`, where a folder is to be covered for the command.
+    `cover` has the arguments of :func:`sandbox.work.cover.cover` but the last, where the command is to be covered.
 
     Raises:
         StartError: the keeper did not come up.

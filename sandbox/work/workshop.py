@@ -35,7 +35,7 @@ class Workshop:
         self._home = azure.home
         self._processes: dict[Path, Process] = {}
         self._returning: dict[str, asyncio.Task[None]] = {}
-        self._covers: bool | None = None
+        self._holds: list[str] | None = None
         self.runtimes = Runtimes(azure.home.root)
         self.jobs = Jobs()
         self.tracking = Tracking(self, azure.home.root / "mlflow", azure.home.cache)
@@ -50,7 +50,7 @@ class Workshop:
 
         Requests to Azure's hosts reach the gateway; it refuses all others.
         """
-        proxy = f"http://127.0.0.1:{(self._home.root / 'port').read_text(encoding='utf-8')}"
+        proxy = f"http://127.0.0.1:{self._home.port.read_text(encoding='utf-8')}"
         bundle = str(self._home.ca_bundle)
         temporary = folder / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
@@ -61,6 +61,7 @@ class Workshop:
             "https_proxy": proxy, "http_proxy": proxy, "no_proxy": "127.0.0.1,localhost",
             "REQUESTS_CA_BUNDLE": bundle, "SSL_CERT_FILE": bundle, "CURL_CA_BUNDLE": bundle,
             "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "AZURE_CORE_COLLECT_TELEMETRY": "false",
+            "ORT_DISABLE_TELEMETRY": "1",
         }  # fmt: skip
 
     async def run(
@@ -71,14 +72,15 @@ class Workshop:
 
         Of the sandbox's own files it sees that folder, or `own`, if that is another, and what MLflow wrote.
         """
-        if self._covers is None:
-            self._covers = not await asyncio.to_thread(cover.trouble)
+        if self._holds is None:
+            refused = await asyncio.to_thread(cover.troubles)
+            self._holds = [each for each in cover.HOLDS if each not in refused]
         covered = {
             "root": str(self._home.root), "show": [str(own or folder), str(self.tracking.folder)],
-            "copies": [str(self._home.ca_bundle)],
+            "copies": [str(self._home.ca_bundle)], "holds": self._holds, "port": str(self._home.port),
         }  # fmt: skip
         started = await process.start(
-            folder, argv, environment, cwd=cwd, log_file=log_file, cover=covered if self._covers else None, **how
+            folder, argv, environment, cwd=cwd, log_file=log_file, cover=covered if self._holds else None, **how
         )
         self._processes[folder] = started
         return started

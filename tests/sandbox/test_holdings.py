@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import doctor
+from sandbox import doctor, holdings
 from sandbox.console import Console
 from sandbox.home import Home
 from tests.sandbox.conftest import Sandbox
@@ -73,12 +73,30 @@ def _closed() -> Iterator[None]:
 def test_a_kernel_that_shows_jobs_the_secrets_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sandbox.holdings.trouble", lambda: "Operation not permitted")
+    monkeypatch.setattr(holdings, "troubles", lambda: {"files": "Operation not permitted"})
     said = finding(Home(tmp_path / "home"), "jobs")
     assert said.ok
     assert said.lacks
-    assert "(Operation not permitted), so jobs and scoring code can read and write" in said.says
+    assert "jobs and scoring code can read and write" in said.says
     doctor.report([said], Console())
     assert capsys.readouterr().out.startswith("note  jobs ")
-    monkeypatch.setattr("sandbox.holdings.trouble", lambda: "")
+    monkeypatch.setattr(holdings, "troubles", dict)
     assert not finding(Home(tmp_path / "home"), "jobs").lacks
+
+
+@pytest.mark.parametrize(
+    ("refused", "said", "unsaid"),
+    [
+        ({}, "they see their own files and processes only", "trust"),
+        ({"network": "No space"}, "past the proxy that they are given (No space): run only code that you trust", "state"),
+        ({"files": "why", "processes": "why"}, "certificate key and state (why); can leave processes", "network"),
+    ],
+)
+def test_what_jobs_are_not_kept_from_is_named_apart(
+    monkeypatch: pytest.MonkeyPatch, refused: dict[str, str], said: str, unsaid: str
+) -> None:
+    monkeypatch.setattr(holdings, "troubles", lambda: refused)
+    found = holdings._jobs()
+    assert (found.ok, found.lacks) == (True, bool(refused))
+    assert said in found.says
+    assert unsaid not in found.says

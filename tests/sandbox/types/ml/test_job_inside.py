@@ -1,6 +1,8 @@
 """A job keeps inside what is its own: the names that it gives, the links that it leaves, the files that it sees."""
 
 import os
+import socket
+import subprocess
 
 import pytest
 
@@ -64,7 +66,7 @@ def test_a_job_that_the_sandbox_cannot_start_has_failed(world: World) -> None:
 
 
 @runs
-@pytest.mark.skipif(bool(cover.trouble()), reason="no namespaces for users here")
+@pytest.mark.skipif(bool(cover.troubles()), reason="no namespaces for users here")
 def test_a_job_sees_nothing_of_the_sandbox_but_its_own(world: World) -> None:
     home = world.sandbox.home
     hidden = [home.secret, home.database, home.authority / "ca.key", home.server, home.blobs]
@@ -79,5 +81,57 @@ def test_a_job_sees_nothing_of_the_sandbox_but_its_own(world: World) -> None:
     assert "authority\nmlflow\nwork\n" in log
     assert "BEGIN CERTIFICATE" in log
     assert f"{os.getuid()}\n" in log
-    assert f"/proc/{world.sandbox.server.pid}/environ: Permission denied" in log
+    assert f"/proc/{world.sandbox.server.pid}/environ: No such file or directory" in log
     assert home.secret.read_text(encoding="utf-8").strip() != "x"
+
+
+@runs
+@pytest.mark.skipif(bool(cover.troubles()), reason="no namespaces for users here")
+def test_a_job_reaches_the_gateway_and_no_other_port(world: World) -> None:
+    code = world.code(
+        "ports", {"call.py": "import socket, sys, urllib.request\n"
+                  "print(urllib.request.urlopen('https://login.microsoftonline.com/common/discovery/instance').status)\n"
+                  "try:\n    socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
+                  "except OSError as error:\n    print(error)\n"},
+    )  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(0)
+        job = world.submit("ports", f"python call.py {other.getsockname()[1]}", codeId=code)
+        assert world.ended(job) == "Completed", world.log(job)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+    assert world.log(job) == "200\n[Errno 111] Connection refused\n"
+
+
+@runs
+def test_what_a_job_leaves_running_is_dead_before_its_outputs_are_kept(world: World) -> None:
+    """It swaps an output's folder for a link as long as it lives."""
+    secret = world.sandbox.home.root.parent / "outside"
+    secret.mkdir()
+    (secret / "f").write_text("secret")
+    swap = (
+        f"while true; do mv $O $O.x; ln -s {secret} $O; rm $O; mv $O.x $O; done"
+    )
+    job = world.submit(
+        "races", f"export O=${{{{outputs.o}}}}; for i in $(seq 300); do echo own >$O/f$i; done; echo own >$O/f; "
+        f"setsid env -i O=$O bash -c '{swap}' & sleep 0.2; exit 0", outputs={"o": {"jobOutputType": "uri_folder"}},
+    )  # fmt: skip
+    ended = world.ended(job)
+    assert not [line for line in running() if "mv $O" in line]
+    if ended == "Completed":
+        assert world.read("azureml/races/o/f") == "own\n"
+    else:
+        assert "link" in world.error(job) or "did not write" in world.error(job)
+
+
+def running() -> list[str]:
+    """Command lines of all processes."""
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@runs
+def test_nothing_in_a_job_reports_to_its_maker(world: World) -> None:
+    """ONNX Runtime sends what it does to Microsoft, and keeps a device's id for that."""
+    job = world.submit("telemetry", "python -c 'import onnxruntime'; find .. -name '*deviceid*'")
+    assert world.ended(job) == "Completed", world.error(job)
+    assert world.log(job) == ""
