@@ -26,5 +26,6 @@ import os
 # Threads of numpy's linear algebra wait for each other without sleeping: on a machine that others use too, a second's
 # work takes twenty. With one, sums are also added in one order, so that figures do not depend on the number of cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# ONNX Runtime keeps an id of the machine and sends what it loads to Microsoft, on Linux from 1.29 on, unless told not to.
+# ONNX Runtime, on Linux from 1.29 on, keeps an id of the machine and tells Microsoft what it loads, unless it is told
+# not to.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,7 +1,8 @@
 """Requests and responses as planes see them: the least that ASGI needs."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -144,6 +145,13 @@ class Response:
         async for piece in self.body:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+async def streamed(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """A body of many pieces, which leaves room for other requests."""
+    for piece in pieces:
+        yield piece
+        await asyncio.sleep(0)
 
 
 def json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -1,16 +1,15 @@
 """Operations on a blob."""
 
-import asyncio
 import base64
 import binascii
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sandbox import clock
 from sandbox.arm.errors import ArmError
-from sandbox.gateway.http import Response
+from sandbox.gateway.http import Response, streamed
 from sandbox.planes import blob_signing, blob_xml
 from sandbox.planes.blob_conditions import asked, check_read, check_source, check_write, read_range
 from sandbox.planes.blob_heeded import CONDITIONS, SOURCE_CONDITIONS, check_query
@@ -85,7 +84,7 @@ async def put_block(target: Target) -> Response:
     if source := target.request.headers.get("x-ms-copy-source"):
         found = _source(target, source, alone=True)
         part = read_range({"range": target.request.headers.get("x-ms-source-range", "")}, found.size) or (0, found.size)
-        body = await target.blobs.bodies.keep(_stream(target.blobs.read(found, *part)))
+        body = await target.blobs.bodies.keep(streamed(target.blobs.read(found, *part)))
     else:
         body = await _body(target)
     await target.blobs.stage(*target.where, block, body)
@@ -234,13 +233,7 @@ async def _body(target: Target) -> Body:
 def _content(target: Target, blob: Blob, start: int, length: int) -> bytes | AsyncIterator[bytes]:
     if blob.body is not None:
         return blob.body[start : start + length]
-    return _stream(target.blobs.read(blob, start, length))
-
-
-async def _stream(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
-        await asyncio.sleep(0)  # a large blob leaves room for other requests
+    return streamed(target.blobs.read(blob, start, length))
 
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from sandbox.arm.errors import ArmError
 from sandbox.arm.resource import Resource, merge
-from sandbox.gateway.http import Request, Response, json_response
+from sandbox.gateway.http import Request, Response, json_response, streamed
 from sandbox.planes.azureml import Service
 from sandbox.types.ml import content
 from sandbox.types.ml.job_state import OVER, children_of, status_of, workspace_of
@@ -18,6 +18,7 @@ from sandbox.work import paths, places
 from sandbox.work.tracking import TrackingError
 
 _LOG_SECONDS = 3600
+_TEXT = {"content-type": "text/plain; charset=utf-8"}
 _CHANGEABLE = ("displayName", "description", "tags", "properties")
 
 
@@ -94,15 +95,13 @@ class Artifacts(Service):
         job = self.azure.need(f"{before.removeprefix('/v2.0')}/jobs/{job_name}")
         with suppress(FileNotFoundError):  # the job ends: its logs are blobs from then on
             if log in _live_logs(job, self):
-                live = paths.inside(self.azure.work.folder("jobs", job.id.key), f"artifacts/{log}")
-                return Response(
-                    200, await asyncio.to_thread(live.read_bytes), {"content-type": "text/plain; charset=utf-8"}
-                )
+                live = paths.opened(self.azure.work.folder("jobs", job.id.key) / "artifacts", log)
+                return Response(200, streamed(paths.pieces(live)), _TEXT)
         place = _artifacts(job, self).below(log)
         blob = self.azure.blobs.head(place.account, place.container, place.path)
         if blob is None:
             raise ArmError(404, "UserError", f"Job '{job_name}' has no log '{log}'.")
-        return Response(200, b"".join(self.azure.blobs.read(blob)), {"content-type": "text/plain; charset=utf-8"})
+        return Response(200, streamed(self.azure.blobs.read(blob)), _TEXT)
 
 
 class DataPlane(Service):
@@ -147,7 +146,9 @@ async def _run(job: Resource, service: Service) -> dict[str, Any]:
 async def _properties(job: Resource, workspace: Resource, service: Service) -> dict[str, str]:
     """The job's own, and what it logged to MLflow: ``metrics.NAME`` and ``params.NAME``."""
     try:
-        measured = await service.azure.work.tracking.read(str(workspace["properties.workspaceId"]), job.name)
+        measured = await service.azure.work.tracking.read(
+            str(workspace["properties.workspaceId"]), job.name, service.azure.work.folder("jobs", job.id.key)
+        )
     except TrackingError as error:
         raise ArmError(503, "ServiceUnavailable", f"What job '{job.name}' logged cannot be read: {error}.") from error
     return {

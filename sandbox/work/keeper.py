@@ -12,7 +12,6 @@ What it leaves in the folder, each file whole or not at all:
 
 import json
 import os
-import resource
 import select
 import signal
 import socket

@@ -1,6 +1,7 @@
 """Files between blob storage and folders of this machine."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,26 +66,42 @@ async def fetch(blobs: Blobs, place: Place, target: Path) -> Path:
     return target
 
 
-async def store(blobs: Blobs, source: Path, place: Place) -> int:
+async def store(blobs: Blobs, folder: Path, name: str, place: Place) -> int:
     """Write a file, or all files of a folder, to a place; returns how many.
+
+    Args:
+        blobs: where to.
+        folder: what may lie below it is not trusted.
+        name: of the file or folder there.
+        place: where to.
 
     Raises:
         PlaceError: the container does not exist, or there are links, which are not followed; the files are written.
+        PathError: the name goes through a link.
     """
     if blobs.container(place.account, place.container) is None:
         raise PlaceError(f"{place.uri}: the container does not exist")
+    source = paths.inside(folder, name)
     if source.is_file():
-        await blobs.put(place.account, place.container, place.path, source)
+        await _put(blobs, folder, name, place)
         return 1
     files, links = paths.files(source)
     for start in range(0, len(files), _TOGETHER):
         part = files[start : start + _TOGETHER]
-        await asyncio.gather(
-            *(blobs.put(place.account, place.container, place.below(name).path, source / name) for name in part)
-        )
+        await asyncio.gather(*(_put(blobs, folder, f"{name}/{each}", place.below(each)) for each in part))
     if links:
         raise PlaceError(f"{', '.join(links[:5])}: a link is not followed; leave the file itself (cp -L)")
     return len(files)
+
+
+async def _put(blobs: Blobs, folder: Path, name: str, place: Place) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in paths.pieces(file):
+            yield piece
+            await asyncio.sleep(0)  # a large file leaves room for other requests
+
+    with paths.opened(folder, name) as file:
+        await blobs.put(place.account, place.container, place.path, pieces())
 
 
 async def copy(blobs: Blobs, source: Place, target: Place) -> int:

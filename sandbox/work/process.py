@@ -121,7 +121,7 @@ async def start(
         folder / "spec.json",
         {"argv": list(argv), "cwd": str(cwd), "listen": listen, "timeout": timeout, "grace": grace, "cover": cover},
     )
-    with paths.opened(log_file, "ab") as out:
+    with paths.opened(log_file.parent, log_file.name, "ab") as out:
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper.__file__, str(folder)],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",

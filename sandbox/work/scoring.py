@@ -322,7 +322,7 @@ async def _until(up: asyncio.Event, end: float) -> None:
 def tail(folder: Path, lines: int = 30) -> str:
     """The end of a server's log."""
     try:
-        with paths.opened(folder / "server.log", "rb") as file:
+        with paths.opened(folder, "server.log") as file:
             text = file.read().decode(errors="replace")
     except OSError:  # none, or the server put a link in its place
         return ""
@@ -330,7 +330,7 @@ def tail(folder: Path, lines: int = 30) -> str:
 
 
 def _begin_log(file: Path, line: str) -> None:
-    with paths.opened(file, "ab") as log_file:
+    with paths.opened(file.parent, file.name, "ab") as log_file:
         log_file.write(f"{line}\n".encode())
 
 

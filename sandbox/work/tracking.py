@@ -1,8 +1,9 @@
-"""MLflow on SQLite: one file a workspace, in which a job's run is there before the job starts.
+"""MLflow on SQLite: a file a workspace, and one a job, in which its run is there before the job starts.
 
-The tables are MLflow's own, made once by MLflow and copied for each workspace. Rows of runs are written here with
-SQL, since importing MLflow takes longer than most jobs' steps. A job may keep its workspace's file locked for
-seconds: each workspace has threads of its own to wait in.
+A job sees its own file only, and what it logged of its own run goes into the workspace's file when it has ended. The
+tables are MLflow's own, made once by MLflow and copied. Rows of runs are written here with SQL, since importing MLflow
+takes longer than most jobs' steps. A job may keep its file locked for seconds: each workspace has threads of its own
+to wait in.
 """
 
 import asyncio
@@ -10,9 +11,9 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,12 +25,14 @@ from sandbox.work.runtimes import Runtime
 if TYPE_CHECKING:
     from sandbox.work.workshop import Workshop
 
+_OWN = "mlflow.db"
 _NEEDS = ("mlflow-skinny", "sqlalchemy", "alembic")
 _MAKE = (
     "import sys\n"
     "from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore\n"
     "SqlAlchemyStore('sqlite:///' + sys.argv[1], sys.argv[2])\n"
 )
+_LOGGED = ("metrics", "latest_metrics", "params", "tags")
 _STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
 
 
@@ -74,6 +77,11 @@ class Tracking:
         """The file of a workspace, by the workspace's id."""
         return self.folder / f"mlflow-{workspace}.db"
 
+    @staticmethod
+    def own(folder: Path) -> Path:
+        """The file of the job that runs in a folder."""
+        return folder / _OWN
+
     def warm(self) -> None:
         """Make the empty file now, in the background: that takes some seconds which the first job need not wait."""
         runtime = next((each for each in self._shop.runtimes.all if _has_mlflow(each)), None)
@@ -88,14 +96,15 @@ class Tracking:
             self._warming.cancel()
             await asyncio.gather(self._warming, return_exceptions=True)
 
-    async def prepare(self, workspace: str, runtime: Runtime) -> bool:
-        """Make the file of a workspace; False when the runtime has no MLflow that can use one."""
+    async def prepare(self, workspace: str, runtime: Runtime, folder: Path) -> bool:
+        """Make a workspace's file and that of the job in a folder; False for a runtime whose MLflow can use none."""
         if not _has_mlflow(runtime):
             return False
         async with self._copying:  # the second of two jobs must not take the file of the first away
+            empty = await self._empty(runtime)
             if not self.file(workspace).exists():
-                empty = await self._empty(runtime)
                 await asyncio.to_thread(_copy, empty, self.file(workspace))
+        await asyncio.to_thread(_copy, empty, self.own(folder))
         return True
 
     async def _empty(self, runtime: Runtime) -> Path:
@@ -121,19 +130,20 @@ class Tracking:
             await asyncio.to_thread(_copy, part, empty)
         return empty
 
-    async def begin(self, workspace: str, experiment: str, run: str, artifacts: Path, parent: str = "") -> None:
-        """Put a run there as running, so that MLflow finds it when the job starts.
+    async def begin(self, workspace: str, experiment: str, run: str, folder: Path, parent: str = "") -> None:
+        """Put a run into both files as running, so that MLflow finds it when the job starts in its folder.
 
         Raises:
-            TrackingError: the file stays locked, or is damaged.
+            TrackingError: a file stays locked, or is damaged.
         """
+        artifacts = folder / "artifacts"
 
         def write(rows: sqlite3.Connection) -> None:
             now = int(time.time() * 1000)
             rows.execute(
                 "INSERT OR IGNORE INTO experiments (name, artifact_location, lifecycle_stage, creation_time, "
                 "last_update_time) VALUES (?,?,'active',?,?)",
-                (experiment, str(artifacts.parent), now, now),
+                (experiment, str(folder), now, now),
             )
             number = rows.execute("SELECT experiment_id FROM experiments WHERE name = ?", (experiment,)).fetchone()[0]
             rows.execute(
@@ -148,13 +158,14 @@ class Tracking:
                 [(key, value, run) for key, value in tags.items()],
             )
 
-        await self._within(workspace, write)
+        await self._within(workspace, self.file(workspace), write)
+        await self._within(workspace, self.own(folder), write)
 
-    async def end(self, workspace: str, run: str, status: str) -> None:
-        """Mark a run as ended, with a job's final status.
+    async def end(self, workspace: str, run: str, status: str, folder: Path) -> None:
+        """Take what the job in a folder logged of its run, and mark that as ended with the job's final status.
 
         Raises:
-            TrackingError: the file stays locked, or is damaged.
+            TrackingError: a file stays locked, or is damaged.
         """
 
         def write(rows: sqlite3.Connection) -> None:
@@ -163,11 +174,29 @@ class Tracking:
                 (_STATUS[status], int(time.time() * 1000), run),
             )
 
-        if self.file(workspace).exists():
-            await self._within(workspace, write)
+        if not self.file(workspace).exists():
+            return
+        await self._within(workspace, self.file(workspace), write)
+        if self.own(folder).is_symlink() or not self.own(folder).exists():
+            return
 
-    async def read(self, workspace: str, run: str) -> Measured:
-        """What a run has logged so far.
+        def take(logged: sqlite3.Connection) -> None:
+            with _opened(self.file(workspace)) as rows:
+                for table in _LOGGED:
+                    names = [column[1] for column in rows.execute(f"PRAGMA table_info({table})")]
+                    listed, marks = ", ".join(names), ", ".join("?" * len(names))
+                    rows.executemany(
+                        f"INSERT OR REPLACE INTO {table} ({listed}) VALUES ({marks})",  # noqa: S608 - constants
+                        logged.execute(f"SELECT {listed} FROM {table} WHERE run_uuid = ?", (run,)),  # noqa: S608
+                    )
+
+        try:
+            await self._within(workspace, self.own(folder), take)
+        finally:
+            self.own(folder).unlink(missing_ok=True)
+
+    async def read(self, workspace: str, run: str, folder: Path) -> Measured:
+        """What a run has logged so far, while its job runs in a folder or afterwards.
 
         Raises:
             TrackingError: the file stays locked, or is damaged.
@@ -179,28 +208,32 @@ class Tracking:
             tags = rows.execute("SELECT key, value FROM tags WHERE run_uuid = ?", (run,))
             return Measured(dict(metrics.fetchall()), dict(parameters.fetchall()), dict(tags.fetchall()))
 
-        return await self._within(workspace, read) if self.file(workspace).exists() else Measured({}, {}, {})
+        own = self.own(folder)
+        file = own if own.exists() and not own.is_symlink() else self.file(workspace)
+        return await self._within(workspace, file, read) if file.exists() else Measured({}, {}, {})
 
-    async def _within(self, workspace: str, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in a transaction, in one of the workspace's threads."""
+    async def _within(self, workspace: str, file: Path, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction on a file, in one of the workspace's threads."""
 
         def run() -> T:
-            with (
-                closing(
-                    sqlite3.connect(paths.inside(self.folder, self.file(workspace).name), timeout=_BUSY_SECONDS)
-                ) as rows,
-                rows,
-            ):
+            with _opened(file) as rows:
                 return work(rows)
 
         if workspace not in self._threads:
             self._threads[workspace] = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"mlflow-{workspace}")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads[workspace], run)
-        except sqlite3.Error as error:
-            raise TrackingError(
-                f"{self.file(workspace)}: MLflow's file cannot be used ({error}); a job may keep it locked"
-            ) from error
+        except (sqlite3.Error, OSError) as error:
+            raise TrackingError(f"{file}: MLflow's file cannot be used ({error}); a job may keep it locked") from error
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[sqlite3.Connection]:
+    """A transaction on a file itself: a job may put a link in the place of its own."""
+    with paths.opened(file.parent, file.name, "r+b") as held:
+        where = f"/dev/fd/{held.fileno()}" if file.name == _OWN else file
+        with closing(sqlite3.connect(where, timeout=_BUSY_SECONDS)) as rows, rows:
+            yield rows
 
 
 def _has_mlflow(runtime: Runtime) -> bool:

@@ -70,13 +70,13 @@ class Workshop:
     ) -> Process:  # fmt: skip
         """Start a process that belongs to a folder; see :func:`sandbox.work.process.start`.
 
-        Of the sandbox's own files it sees that folder, or `own`, if that is another, and what MLflow wrote.
+        Of the sandbox's own files it sees that folder, or `own`, if that is another.
         """
         if self._holds is None:
             refused = await asyncio.to_thread(cover.troubles)
             self._holds = [each for each in cover.HOLDS if each not in refused]
         covered = {
-            "root": str(self._home.root), "show": [str(own or folder), str(self.tracking.folder)],
+            "root": str(self._home.root), "show": [str(own or folder)],
             "copies": [str(self._home.ca_bundle)], "holds": self._holds, "port": str(self._home.port),
         }  # fmt: skip
         started = await process.start(

@@ -88,7 +88,11 @@ def test_a_kernel_that_shows_jobs_the_secrets_is_told_in_one_line(
     ("refused", "said", "unsaid"),
     [
         ({}, "they see their own files and processes only", "trust"),
-        ({"network": "No space"}, "past the proxy that they are given (No space): run only code that you trust", "state"),
+        (
+            {"network": "No space"},
+            "that they are given (No space): run only code that you trust",
+            "state",
+        ),
         ({"files": "why", "processes": "why"}, "certificate key and state (why); can leave processes", "network"),
     ],
 )

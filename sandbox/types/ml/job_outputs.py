@@ -49,7 +49,7 @@ async def keep(me: Resource, azure: Azure, folder: Path) -> None:
             raise PlaceError(f"output '{name}': the job did not write {path}")
         where = content.locate(content.output_uri(me, name, workspace, azure), workspace, azure)
         try:
-            await places.store(azure.blobs, path, where.place)
+            await places.store(azure.blobs, folder, f"named/{name}", where.place)
         except PlaceError as error:
             raise PlaceError(f"output '{name}': {error}") from error
     await register(me, azure)
@@ -68,7 +68,7 @@ async def keep_artifacts(me: Resource, azure: Azure, folder: Path) -> None:
     """Write logs and the ``outputs`` folder to the artifact store."""
     workspace = workspace_of(me, azure)
     where = content.locate(content.output_uri(me, content.ARTIFACTS, workspace, azure), workspace, azure)
-    await places.store(azure.blobs, paths.inside(folder, "artifacts"), where.place)
+    await places.store(azure.blobs, folder, "artifacts", where.place)
 
 
 def _register(given: Body, uri: str, me: Resource, workspace: Resource, change: Change) -> None:

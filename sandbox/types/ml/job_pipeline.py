@@ -139,7 +139,7 @@ class Run:
         where = content.output_uri(self._me, content.ARTIFACTS, workspace, self._azure)
         try:
             await places.store(
-                self._azure.blobs, self._folder / "artifacts", content.locate(where, workspace, self._azure).place
+                self._azure.blobs, self._folder, "artifacts", content.locate(where, workspace, self._azure).place
             )
         except (places.PlaceError, ArmError, OSError) as error:
             log.warning("job %s: its log was not kept: %s", self._me.name, error)

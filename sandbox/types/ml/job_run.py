@@ -138,13 +138,13 @@ async def _code_and_inputs(me: Resource, azure: Azure, workspace: Resource, fold
 async def _track(me: Resource, azure: Azure, workspace: Resource, folder: Path, choice: Choice) -> dict[str, str]:
     """The job's MLflow run, and the variables that lead MLflow to it."""
     which = str(workspace["properties.workspaceId"])
-    if not await azure.work.tracking.prepare(which, choice.runtime):
+    if not await azure.work.tracking.prepare(which, choice.runtime, folder):
         return {}
     experiment = str(me["properties.experimentName"])
     parent = str(me.get("run.parent", ""))
-    await azure.work.tracking.begin(which, experiment, me.name, folder / "artifacts", parent)
+    await azure.work.tracking.begin(which, experiment, me.name, folder, parent)
     return {
-        "MLFLOW_TRACKING_URI": f"sqlite:///{azure.work.tracking.file(which)}", "MLFLOW_RUN_ID": me.name,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{azure.work.tracking.own(folder)}", "MLFLOW_RUN_ID": me.name,
         "MLFLOW_EXPERIMENT_NAME": experiment,
     }  # fmt: skip
 
@@ -180,7 +180,8 @@ async def _end(me: Resource, azure: Azure, folder: Path, status: str, error: str
             status, error = "Failed", error or _say(failure)
             log.warning("job %s: its logs were not kept: %s", me.name, failure)
     try:
-        await azure.work.tracking.end(str(workspace_of(me, azure)["properties.workspaceId"]), me.name, status)
+        workspace = str(workspace_of(me, azure)["properties.workspaceId"])
+        await azure.work.tracking.end(workspace, me.name, status, folder)
     except TrackingError as failure:
         log.warning("job %s: its MLflow run was not ended: %s", me.name, failure)
     await mark(me, azure, status, error)
@@ -195,9 +196,9 @@ def note(folder: Path, line: str) -> None:
     Raises:
         PathError: the job put a link in its place.
     """
-    file = paths.inside(folder, "artifacts/system_logs/sandbox.log")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with paths.opened(file, "ab") as out:
+    name = "artifacts/system_logs/sandbox.log"
+    paths.inside(folder, name).parent.mkdir(parents=True, exist_ok=True)
+    with paths.opened(folder, name, "ab") as out:
         out.write(f"{line}\n".encode(errors="replace"))
 
 

@@ -174,7 +174,8 @@ def test_the_network_alone_and_the_files_alone_can_be_held(home: Path) -> None:
 )
 def test_it_ends_as_its_command_does_and_takes_along_what_that_began(home: Path, ends: str, code: int) -> None:
     left = "import time; time.sleep(0.3); open('work/job/left', 'w')"
-    script = f"import os, subprocess, sys; os.chdir({str(home)!r}); " + (
+    script = (
+        f"import os, subprocess, sys; os.chdir({str(home)!r}); "
         f"subprocess.Popen([sys.executable, '-c', {left!r}], start_new_session=True, env={{}}); {ends}"
     )
     done = subprocess.run(

@@ -43,7 +43,7 @@ def test_a_folder_goes_there_and_comes_back_as_it_was(in_storage: Any, tmp_path:
         (source / f"n{number}").write_text(str(number))
 
     async def work(blobs: Blobs) -> int:
-        count = await store(blobs, source, ROOT.below("there"))
+        count = await store(blobs, tmp_path, "source", ROOT.below("there"))
         await fetch(blobs, ROOT.below("there"), tmp_path / "back")
         return count
 
@@ -93,7 +93,7 @@ def test_links_are_not_followed_and_told_after_the_files_are_kept(in_storage: An
 
     async def work(blobs: Blobs) -> None:
         try:
-            await store(blobs, source, ROOT.below("there"))
+            await store(blobs, tmp_path, "source", ROOT.below("there"))
         finally:
             kept.extend(blob.name for blob in blobs.walk("acc", "box", ""))
 
@@ -109,7 +109,7 @@ def test_nothing_there_and_no_container_are_errors_that_name_the_place(in_storag
 
     async def nowhere(blobs: Blobs) -> None:
         assert not exists(blobs, Place("acc", "none", "x"))
-        await store(blobs, tmp_path, Place("acc", "none", "x"))
+        await store(blobs, tmp_path, "x", Place("acc", "none", "x"))
 
     with pytest.raises(PlaceError, match=r"acc\..*/box/no: no file is there"):
         in_storage(nothing)
