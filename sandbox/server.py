@@ -87,7 +87,7 @@ async def _serve(home: Home, port: int) -> None:
     store = Store(home.database)
     azure = Azure(store, Registry.find(Schema(home.cache)), home)
     tokens = await Tokens.open(store)
-    operations = Operations(azure)
+    azure.operations = operations = Operations(azure)
     azure.work = Workshop(azure)
     await _bear(azure, home)
     await azure.blobs.start()

@@ -10,7 +10,7 @@ from sandbox.arm.errors import ArmError, parent_not_found
 from sandbox.arm.ids import ResourceId
 from sandbox.arm.kind import Kind
 from sandbox.arm.operations import going
-from sandbox.arm.resource import Change, Resource, View, drop, from_row, look, merge, place, present
+from sandbox.arm.resource import Change, Resource, View, drop, look, merge, place, present
 from sandbox.arm.schema import Schema
 from sandbox.constants import TENANT_ID
 
@@ -190,7 +190,7 @@ def _make_parent(kind: Kind, new: Resource, change: Change) -> None:
 
 def recover(change: Change, rows: str) -> None:
     """Put soft-deleted rows back as they were."""
-    resources = [from_row(row) for row in json.loads(rows)]
+    resources = [change.open(row) for row in json.loads(rows)]
     for resource in resources:
         change.save(resource)
         change.claim(change.registry.need(resource.id).name.unique, resource)

@@ -11,6 +11,7 @@ from sandbox.store.blobs import Blobs
 from sandbox.store.db import Store
 
 if TYPE_CHECKING:
+    from sandbox.arm.operations import Operations
     from sandbox.work.workshop import Workshop
 
 T = TypeVar("T")
@@ -23,9 +24,11 @@ class Azure(View):
         store: where state is kept.
         home: the sandbox's folder.
         blobs: content of storage accounts.
+        operations: long-running writes, for who makes resources on behalf of others.
         work: starts, adopts and stops real processes.
     """
 
+    operations: "Operations"
     work: "Workshop"
 
     def __init__(self, store: Store, registry: Registry, home: Home) -> None:

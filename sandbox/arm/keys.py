@@ -6,11 +6,14 @@ All come from the one secret that also signs tokens; a key's version is the only
 import base64
 import hashlib
 import hmac
+from typing import TYPE_CHECKING
 
 from cryptography.fernet import Fernet
 
-from sandbox.arm.resource import Resource
 from sandbox.store.db import Reader
+
+if TYPE_CHECKING:
+    from sandbox.arm.resource import Resource
 
 
 def derive(reader: Reader, *purpose: str, size: int = 64) -> bytes:
@@ -32,7 +35,7 @@ def derive_text(reader: Reader, *purpose: str, size: int = 64) -> str:
     return base64.b64encode(derive(reader, *purpose, size=size)).decode()
 
 
-def own(reader: Reader, me: Resource, *purpose: str, size: int = 64) -> str:
+def own(reader: Reader, me: "Resource", *purpose: str, size: int = 64) -> str:
     """A resource's own key for a purpose, in base64. Its name alone does not bring it back after a deletion."""
     return derive_text(reader, me.id.key, me.created, *purpose, size=size)
 

@@ -73,6 +73,7 @@ class Kind:
         defaults: dotted path to value, filled in where the caller sent none.
         extra: body paths that are accepted beside those of the provider package's API version.
         hidden: paths that are kept but never returned; an action may.
+        sealed: paths whose values are encrypted in the state; ``*`` stands for every name.
         provisioning: it shows ``properties.provisioningState``.
         system_data: it shows ``systemData``.
         lro: its writes are long-running operations.
@@ -93,6 +94,7 @@ class Kind:
     defaults: ClassVar[Mapping[str, object]] = {}
     extra: ClassVar[tuple[str, ...]] = ()
     hidden: ClassVar[tuple[str, ...]] = ()
+    sealed: ClassVar[tuple[str, ...]] = ()
     provisioning: ClassVar[bool] = True
     system_data: ClassVar[bool] = False
     lro: ClassVar[bool] = False

@@ -21,6 +21,7 @@ log = logging.getLogger("sandbox.operations")
 _STATE = {"create": "Creating", "update": "Updating", "delete": "Deleting", "purge": "Deleting"}
 _GOING = ("delete", "purge")
 _RETRY_SECONDS = 1.0
+_POLL_SECONDS = 0.05
 
 
 class Operations:
@@ -118,6 +119,20 @@ class Operations:
         if row["result"]:
             answer["properties"] = json.loads(row["result"])
         return answer
+
+    async def follow(self, operation: str) -> None:
+        """Wait for an operation's end, asking as a client does.
+
+        Raises:
+            ArmError: what it ended with, if it did not succeed.
+        """
+        while (now := await self.poll(operation))["status"] == "InProgress":
+            if task := self._tasks.get(operation):
+                await asyncio.wait([task], timeout=_POLL_SECONDS)
+        if now["status"] != "Succeeded":
+            error = now.get("error") or {"code": "OperationPreempted", "message": "Another write came in between."}
+            details = [(each["code"], each["message"], each["target"]) for each in error.get("details", ())]
+            raise ArmError(409, error["code"], error["message"], details)
 
     async def seen(self, key: str) -> None:
         """Count a read of a resource as a poll of its operation: some clients poll nothing else."""

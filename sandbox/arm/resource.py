@@ -11,6 +11,7 @@ from sandbox import clock
 from sandbox.arm import ids
 from sandbox.arm.errors import ArmError, not_found
 from sandbox.arm.ids import ResourceId
+from sandbox.arm.sealing import closed, opened
 from sandbox.store.db import Reader, Tx
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def overlay(into: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_row(row: sqlite3.Row | Mapping[str, Any]) -> Resource:
-    """A stored row as a resource."""
+    """A stored row as a resource; what is sealed in it stays so."""
     return Resource(
         ids.parse(row["id"]), json.loads(row["body"]), row["state"], row["etag"], row["generation"],
         row["created"], row["modified"], row["author"],
@@ -139,7 +140,15 @@ class View:
     def get(self, resource_id: str) -> Resource | None:
         """The resource with this id, or None."""
         row = self.reader.one("SELECT * FROM resources WHERE key = ?", (resource_id.strip().lower().rstrip("/"),))
-        return from_row(row) if row else None
+        return self.open(row) if row else None
+
+    def open(self, row: sqlite3.Row | Mapping[str, Any]) -> Resource:
+        """A stored row as the resource that was saved."""
+        me = from_row(row)
+        kind = self.registry.get(me.id.kind)
+        if kind and kind.sealed:
+            opened(me.body, kind.sealed, me.id.key, self.reader)
+        return me
 
     def need(self, resource_id: str) -> Resource:
         """The resource with this id.
@@ -162,7 +171,7 @@ class View:
             "SELECT * FROM resources WHERE parent = ? AND kind = ? ORDER BY key",
             (parent_id.lower(), kind.lower()),
         )
-        return [from_row(row) for row in rows]
+        return [self.open(row) for row in rows]
 
     def under(self, resource_id: str) -> list[Resource]:
         """Everything below an id, at any depth, deepest first."""
@@ -171,13 +180,13 @@ class View:
             "SELECT * FROM resources WHERE key > ? AND key < ? ORDER BY length(key) DESC",
             (f"{key}/", f"{key}0"),
         )
-        return [from_row(row) for row in rows]
+        return [self.open(row) for row in rows]
 
     def of_kind(self, kind: str, scope: str = "") -> Iterator[Resource]:
         """Every resource of a kind, wherever it stands below `scope`."""
         rows = self.reader.all("SELECT * FROM resources WHERE kind = ? ORDER BY key", (kind.lower(),))
         prefix = scope.lower() + "/"
-        return (from_row(row) for row in rows if row["key"].startswith(prefix))
+        return (self.open(row) for row in rows if row["key"].startswith(prefix))
 
     def listing(self, scope: str, kind: str) -> list[Resource]:
         """What a collection shows: children of a resource, or everything of the kind below a group or subscription."""
@@ -242,9 +251,10 @@ class Change(View):
         me.author = me.author or self.caller
         me.generation += 1
         me.etag = f'"{clock.new_id()}"'
+        body = closed(me.body, self.registry.need(me.id).sealed, me.id.key, self.tx)
         self.tx.run(
             "INSERT OR REPLACE INTO resources VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-            (me.id.key, me.id.text, me.id.kind, me.id.parent.lower(), me.name, json.dumps(me.body), me.state,
+            (me.id.key, me.id.text, me.id.kind, me.id.parent.lower(), me.name, json.dumps(body), me.state,
              me.etag, me.generation, me.created, me.modified, me.author),
         )  # fmt: skip
 

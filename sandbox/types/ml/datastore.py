@@ -22,6 +22,7 @@ class Datastore(Kind):
     provisioning = False
     system_data = True
     hidden = ("properties.credentials.secrets",)
+    sealed = hidden
     frozen = ("properties.datastoreType",)
 
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:

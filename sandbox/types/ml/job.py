@@ -39,6 +39,7 @@ class Job(Kind):
     system_data = True
     refs = (Ref("properties.computeId", f"{ML}/workspaces/computes", f"{ML}/workspaces/computes/read"),)
     hidden = ("run",)
+    sealed = ("properties.environmentVariables", "properties.jobs.*.environment_variables")
     extra = ("properties.parentJobName", "properties.outputs")
     defaults = {"properties.experimentName": "Default", "properties.isArchived": False}
     differs = {

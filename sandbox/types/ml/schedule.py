@@ -8,6 +8,7 @@ from sandbox.arm.kind import Kind, Refusal
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml import asset
 from sandbox.types.ml.asset import ASSET_NAME, ML
+from sandbox.types.ml.job import Job
 
 _FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12), ("day of the week", 0, 6))
 _NAMES = {
@@ -27,6 +28,7 @@ class Schedule(Kind):
     name = ASSET_NAME
     system_data = True
     lro = True
+    sealed = tuple(f"properties.action.jobDefinition.{path.removeprefix('properties.')}" for path in Job.sealed)
     defaults = {"properties.isEnabled": True}
     differs = {"properties.trigger": "checked and kept: nothing is started by the clock"}
 

@@ -1,20 +1,23 @@
 """Deployment: the resources of an ARM template, made in the order that they depend on each other.
 
-Not here: the template's expressions (arm/template_reader.py).
+Not here: the template's expressions (arm/template_reader.py), the order (arm/template_plan.py).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from sandbox.arm import access, ids
 from sandbox.arm.accept import accept
 from sandbox.arm.azure import Azure
+from sandbox.arm.errors import ArmError
 from sandbox.arm.kind import Body, Kind, Name, Refusal, action
 from sandbox.arm.resource import Change, Resource, View
-from sandbox.arm.template_functions import invalid, provided
+from sandbox.arm.template_functions import invalid
+from sandbox.arm.template_plan import Step, check_shape, plan
 from sandbox.arm.template_reader import Scope
-from sandbox.arm.verbs import log_activity
+from sandbox.arm.verbs import Verbs
 
 # What of a resource in a template is not sent; in lower case, as ARM reads it in any.
 _ENVELOPE = frozenset({
@@ -23,9 +26,10 @@ _ENVELOPE = frozenset({
 })  # fmt: skip
 
 
-# What a template has by name, and what of a resource is read before its expressions are evaluated.
+# What a template has by name.
 _TABLES = ("parameters", "variables", "outputs")
-_SHAPES: Mapping[str, type] = {"dependsOn": list, "properties": dict, "resourceGroup": str, "scope": str}
+_SECURE = ("securestring", "secureobject")
+_SHORTEST = 4  # characters of a secret that is blotted out in a message
 
 
 class Deployment(Kind):
@@ -35,67 +39,58 @@ class Deployment(Kind):
     level = "runs"
     name = Name(r"[-\w.()]{1,64}", "1-64 letters, digits, underscores, hyphens, periods or parentheses")
     lro = True
-    hidden = ("properties.template", "deployed", "caller")
+    hidden = ("properties.template", "secure", "steps", "caller")
+    sealed = ("properties.template", "secure")
     differs = {
         "properties.mode": "Complete is refused: nothing is deleted by a deployment",
+        "properties.parameters.reference": "refused: values are given, not taken from a key vault",
+        "properties.template.resources": "made one after the other; all that does not need a failed one is made",
         "properties.template.resources.copy": "refused; each resource is written out",
         "uniqueString": "as stable as Azure's, other letters",
     }
 
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
-        """It is deployed with the rights of whoever sent it last."""
+        """It is deployed with the rights of whoever sent it last; secure parameters are never shown."""
+        _check_shape(new)
+        _set_aside(new)
         new.body["caller"] = change.caller
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
-        """A template to deploy, incrementally, whose expressions can be read."""
-        mode = str(new.get("properties.mode", "Incremental"))
-        if mode.lower() != "incremental":
-            raise invalid(f"mode is '{mode}', and the sandbox deploys with Incremental only")
-        if not isinstance(new.get("properties.template.resources"), list):
-            raise invalid("properties.template.resources is missing")
-        for name in ("properties.parameters", *(f"properties.template.{part}" for part in _TABLES)):
-            _need_table(new, name)
-        for resource in new["properties.template.resources"]:
-            if not isinstance(resource, dict) or not all(
-                isinstance(resource.get(key), str) for key in ("type", "name")
-            ):
-                raise invalid(f"a resource is {str(resource)[:80]}, and each needs a type and a name")
-            for key, wanted in _SHAPES.items():
-                if resource.get(key) is not None and not isinstance(resource[key], wanted):
-                    raise invalid(f"{key} of resource '{resource['name']}' is {str(resource[key])[:80]}")
-            if "copy" in resource:
-                raise invalid(f"resource '{resource.get('name')}' has copy, which the sandbox does not expand")
+        """A template to deploy, incrementally, whose resources have a place and an order."""
+        if old and old.state in ("Creating", "Updating"):
+            raise Refusal(
+                409, "DeploymentActive",
+                f"Unable to edit or replace deployment '{new.name}': the previous one is still active. Wait until it "
+                "has ended, or take another name.",
+            )  # fmt: skip
+        plan(new["properties.template.resources"], _scope(new, view))
 
     def outputs(self, me: Resource, view: View) -> Body:
         """What it made."""
-        made = [{"id": each} for each in me.get("deployed", [])]
+        made = [{"id": each["id"]} for each in me.get("steps", []) if not each["error"]]
         return {"properties": {"duration": "PT1S", "outputResources": made}}
 
     async def apply(self, me: Resource, azure: Azure) -> None:
-        """Write each resource on behalf of whoever asked, then evaluate the outputs."""
-        caller = str(me.get("caller", ""))
-        scope, made = _scope(me, azure.on_behalf_of(caller)), []
-        for resource in _ordered(me, scope):
-            where, body = _target(resource, scope)
-            await _write(where, body, caller, azure)
-            made.append(where.text)
-        asked: Mapping[str, Any] = me.get("properties.template.outputs") or {}
-        outputs = {
-            name: {"type": each.get("type", "String"), "value": scope.evaluate(each.get("value"))}
-            for name, each in asked.items()
-            if scope.evaluate(each.get("condition", True))
-        }
+        """Make each resource on behalf of whoever asked, then evaluate the outputs; a failure is kept, without secrets.
 
-        def note(current: Resource) -> None:
-            current.body["deployed"] = made
-            current.properties["outputs"] = outputs
-
-        await azure.revise(me, note)
+        Raises:
+            ArmError: DeploymentFailed, with the error of each resource that could not be made.
+        """
+        scope = _scope(me, azure.on_behalf_of(str(me.get("caller", ""))))
+        try:
+            await _make_all(me, scope, azure)
+            outputs = _outputs(me, scope)
+        except ArmError as error:
+            told = _blotted(error, me)
+            await azure.revise(me, lambda current: current.properties.update(told.body()))
+            raise told from None
+        await azure.revise(me, lambda current: current.properties.update(outputs=outputs))
 
     @action("validate", absent=True)
     async def validate(self, me: Resource, body: Body, azure: Azure) -> Body:
         """What a deployment would refuse, with nothing made."""
         wanted = Resource(me.id, body)
+        _check_shape(wanted)
         self.check(wanted, None, azure)
         scope = _scope(wanted, azure)
         try:
@@ -124,7 +119,17 @@ class Operation(Kind):
     def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
         """What the deployment has made so far."""
         me = view.need(scope)
-        return [_operation(me, number, text) for number, text in enumerate(me.get("deployed", []), 1)]
+        return [_operation(me, number, step) for number, step in enumerate(me.get("steps", []), 1)]
+
+
+def _check_shape(me: Resource) -> None:
+    """Refuse what cannot be read as a deployment."""
+    mode = str(me.get("properties.mode", "Incremental"))
+    if mode.lower() != "incremental":
+        raise invalid(f"mode is '{mode}', and the sandbox deploys with Incremental only")
+    check_shape(me.get("properties.template.resources"), "properties.template.resources")
+    for name in ("properties.parameters", *(f"properties.template.{part}" for part in _TABLES)):
+        _need_table(me, name)
 
 
 def _need_table(me: Resource, path: str) -> None:
@@ -134,9 +139,26 @@ def _need_table(me: Resource, path: str) -> None:
         return
     if not isinstance(table, dict):
         raise invalid(f"{path} is {str(table)[:80]}, and must be an object")
+    if "copy" in table and path != "properties.parameters":
+        raise invalid(f"{path} has copy, which the sandbox does not expand")
     for name, each in table.items():
         if not isinstance(each, dict) and not path.endswith("variables"):
             raise invalid(f"{path}.{name} is {str(each)[:80]}, and must be an object")
+
+
+def _set_aside(me: Resource) -> None:
+    """Keep the values of secure parameters apart, where no read shows them."""
+    declared = {name.lower(): str(each.get("type")) for name, each in _declared(me).items()}
+    me.body["secure"] = secure = {}
+    given = me.get("properties.parameters") or {}
+    for name, each in given.items():
+        if declared.get(name.lower(), "").lower() in _SECURE and "value" in each:
+            secure[name.lower()] = each["value"]
+            given[name] = {"type": declared[name.lower()]}
+
+
+def _declared(me: Resource) -> Mapping[str, Any]:
+    return me.get("properties.template.parameters") or {}
 
 
 class _Rehearsed(Exception):  # noqa: N818 - no error: it undoes the rehearsal's transaction
@@ -144,93 +166,133 @@ class _Rehearsed(Exception):  # noqa: N818 - no error: it undoes the rehearsal's
 
 
 def _rehearse(me: Resource, scope: Scope, change: Change) -> None:
-    for resource in _ordered(me, scope):
-        where, body = _target(resource, scope)
-        _save(where, body, change)
+    for step in plan(me["properties.template.resources"], scope):
+        kind, body = change.registry.need(step.where), _evaluated(step, scope)
+        access.require(change.reader, change.caller, kind.operation("write"), step.where.text)
+        old = change.get(step.where.text)
+        new = accept(kind, step.where, body, old, change, patch=False)
+        change.save(new)
+        kind.stored(new, old, change)
     raise _Rehearsed
 
 
 def _scope(me: Resource, view: View) -> Scope:
     """The template's own parameters, with their defaults where the caller gave none."""
-    template = me["properties.template"]
-    given = {name.lower(): each.get("value") for name, each in (me.get("properties.parameters") or {}).items()}
-    parameters = {}
-    for name, each in (template.get("parameters") or {}).items():
-        if name.lower() not in given and "defaultValue" not in each:
+    declared = {name.lower(): (name, each) for name, each in _declared(me).items()}
+    values = dict(me.get("secure", {}))
+    for name, each in (me.get("properties.parameters") or {}).items():
+        if name.lower() not in declared:
+            raise invalid(
+                f"the template has no parameter '{name}', which a value is given for; it has: "
+                f"{', '.join(known for known, _ in declared.values()) or 'none'}"
+            )
+        if "value" in each:
+            values[name.lower()] = each["value"]
+        elif name.lower() not in values:
+            raise invalid(f"parameter '{name}' has no value; references to a key vault are not in the sandbox")
+    for key, (name, each) in declared.items():
+        if key not in values and "defaultValue" not in each:
             raise invalid(f"the value for the template parameter '{name}' is not provided")
-        parameters[name.lower()] = given.get(name.lower(), each.get("defaultValue"))
-    return Scope(me.id.parent, parameters, template.get("variables") or {}, view)
+        values.setdefault(key, each.get("defaultValue"))
+    return Scope(me.id.parent, values, me.get("properties.template.variables") or {}, view)
 
 
-def _ordered(me: Resource, scope: Scope) -> list[Mapping[str, Any]]:
-    """Resources whose condition holds, each after those that it depends on."""
-    waiting = {}
-    for resource in me["properties.template.resources"]:
-        if scope.evaluate(resource.get("condition", True)):
-            waiting[_where(resource, scope).key] = resource
-    ordered: list[Mapping[str, Any]] = []
-    while waiting:
-        free = [key for key, resource in waiting.items() if not _needs(resource, scope) & (waiting.keys() - {key})]
-        if not free:
-            raise invalid(f"circular dependency between {', '.join(waiting)}")
-        ordered += [waiting.pop(key) for key in free]
-    return ordered
+async def _make_all(me: Resource, scope: Scope, azure: Azure) -> None:
+    """Make each resource, but for those that need one which could not be made."""
+    steps: list[Body] = []
+    lost: set[str] = set()
+    for step in plan(me["properties.template.resources"], scope):
+        if step.needs & lost:
+            lost.add(step.where.key)
+            continue
+        try:
+            await _make(step, scope, azure)
+            done: Body = {"id": step.where.text, "error": None}
+        except ArmError as error:
+            told = _blotted(error, me)
+            done = {"id": step.where.text, "status": told.status, **told.body()}
+            lost.add(step.where.key)
+        steps.append(done)
+        await azure.revise(me, lambda current: current.body.update(steps=steps))
+    if failed := [each for each in steps if each["error"]]:
+        raise ArmError(
+            409, "DeploymentFailed",
+            "At least one resource deployment operation failed. Please list deployment operations for details: GET "
+            f"{me.id.text}/operations",
+            [(each["error"]["code"], each["error"]["message"], each["id"]) for each in failed],
+        )  # fmt: skip
 
 
-def _needs(resource: Mapping[str, Any], scope: Scope) -> set[str]:
-    return {str(scope.evaluate(each)).lower() for each in resource.get("dependsOn") or []}
+async def _make(step: Step, scope: Scope, azure: Azure) -> None:
+    """Write one resource as its own request would, and wait for its end."""
+    caller, kind = scope.view.caller, azure.registry.need(step.where)
+    body = _evaluated(step, scope)
+    access.require(azure.reader, caller, kind.operation("write"), step.where.text)
+    _, _, operation = await Verbs(azure, azure.operations).put(step.where, body, caller)
+    if operation:
+        await azure.operations.follow(operation)
 
 
-def _where(resource: Mapping[str, Any], scope: Scope) -> ids.ResourceId:
-    names = str(scope.evaluate(resource["name"])).split("/")
-    group = scope.group
-    if target := scope.evaluate(resource.get("resourceGroup")):
-        group = f"{group.rsplit('/', 1)[0]}/{target}"
-    return ids.parse(f"{scope.evaluate(resource.get('scope')) or group}/{provided(resource['type'], names)}")
-
-
-def _target(resource: Mapping[str, Any], scope: Scope) -> tuple[ids.ResourceId, Body]:
-    """Where a resource goes and what is sent; a nested template keeps its expressions if they are its own."""
-    where = _where(resource, scope)
-    body = {key: value for key, value in resource.items() if key.lower() not in _ENVELOPE}
-    known = scope.view.registry.schema.of_arm_type(where.type)
+def _evaluated(step: Step, scope: Scope) -> Body:
+    """What is sent for a resource; a nested template keeps its expressions if they are its own."""
+    content = step.content
+    body = {key: value for key, value in content.items() if key.lower() not in _ENVELOPE}
+    known = scope.view.registry.schema.of_arm_type(step.where.type)
     if known and "location" not in known.inputs:
         body.pop("location", None)
-    options = (resource.get("properties") or {}).get("expressionEvaluationOptions")
+    options = (content.get("properties") or {}).get("expressionEvaluationOptions")
     inner = isinstance(options, dict) and str(options.get("scope")).lower() == "inner"
-    nested = resource["properties"].get("template") if inner else None
+    nested = content["properties"].get("template") if inner else None
     if nested is not None:
         body["properties"] = {key: value for key, value in body["properties"].items() if key != "template"}
     evaluated = json.loads(json.dumps(scope.evaluate(body)))  # its own copy: two may have one value of a variable
     if nested is not None:
         evaluated["properties"]["template"] = nested
-    return where, {key: value for key, value in evaluated.items() if value is not None}
+    return {key: value for key, value in evaluated.items() if value is not None}
 
 
-async def _write(where: ids.ResourceId, body: Body, caller: str, azure: Azure) -> None:
-    made = await azure.change(caller, lambda change: _save(where, body, change))
-    await azure.registry.need(where).apply(made, azure)
+def _outputs(me: Resource, scope: Scope) -> Body:
+    """The template's outputs; of a secure one only that it is there."""
+    asked: Mapping[str, Any] = me.get("properties.template.outputs") or {}
+    found = {}
+    for name, each in asked.items():
+        if scope.evaluate(each.get("condition", True)):
+            kind, value = each.get("type", "String"), scope.evaluate(each.get("value"))
+            found[name] = {"type": kind} if str(kind).lower() in _SECURE else {"type": kind, "value": value}
+    return found
 
 
-def _save(where: ids.ResourceId, body: Body, change: Change) -> Resource:
-    kind = change.registry.need(where)
-    access.require(change.reader, change.caller, kind.operation("write"), where.text)
-    old = change.get(where.text)
-    new = accept(kind, where, body, old, change, patch=False)
-    change.save(new)
-    kind.stored(new, old, change)
-    log_activity(change, f"{kind.arm_type}/write", new.id.key, 200 if old else 201)
-    return new
+def _blotted(error: ArmError, me: Resource) -> ArmError:
+    """The error without the values of secure parameters: it is kept, and shown to whoever may read the deployment."""
+    secrets = sorted(set(_texts(me.get("secure", {}))), key=len, reverse=True)
+
+    def blot(text: str) -> str:
+        for secret in secrets:
+            text = text.replace(secret, "[secret]")
+        return text
+
+    details = [(code, blot(message), target) for code, message, target in error.details]
+    return ArmError(error.status, error.code, blot(error.message), details)
 
 
-def _operation(me: Resource, number: int, target: str) -> Resource:
-    where = ids.parse(target)
-    body = {
-        "operationId": f"{number:016X}",
-        "properties": {
-            "provisioningOperation": "Create", "provisioningState": "Succeeded", "timestamp": me.modified,
-            "duration": "PT1S", "statusCode": "OK",
-            "targetResource": {"id": where.text, "resourceType": where.type, "resourceName": where.name},
-        },
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value that are long enough to be told from others."""
+    if isinstance(value, str) and len(value) >= _SHORTEST:
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
+
+
+def _operation(me: Resource, number: int, step: Body) -> Resource:
+    where, error = ids.parse(step["id"]), step["error"]
+    properties: Body = {
+        "provisioningOperation": "Create", "provisioningState": "Failed" if error else "Succeeded",
+        "timestamp": me.modified, "duration": "PT1S",
+        "statusCode": HTTPStatus(step["status"] if error else 200).phrase.replace(" ", ""),
+        "targetResource": {"id": where.text, "resourceType": where.type, "resourceName": where.name},
     }  # fmt: skip
+    if error:
+        properties["statusMessage"] = {"status": "Failed", "error": error}
+    body = {"operationId": f"{number:016X}", "properties": properties}
     return Resource(ids.parse(f"{me.id.text}/operations/{number:016X}"), body)

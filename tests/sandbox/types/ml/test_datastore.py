@@ -1,3 +1,4 @@
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +32,20 @@ def test_secrets_are_shown_by_one_action_only(world: World) -> None:
     shown = world.sandbox.call("GET", path).body["properties"]
     assert shown["credentials"] == {"credentialsType": "Sas"}
     assert world.sandbox.call("POST", f"{path}/listSecrets").body == {"secretsType": "Sas", "sasToken": "sv=x"}
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_secrets_are_sealed_in_the_state(world: World, method: str) -> None:
+    canary = f"sig=canary-{uuid.uuid4()}"
+    credentials = {"credentialsType": "Sas", "secrets": {"secretsType": "Sas", "sasToken": canary}}
+    path = put(world, "sealed", credentials=SAS if method == "PATCH" else credentials)
+    if method == "PATCH":
+        assert world.sandbox.call("PATCH", path, {"properties": {"credentials": credentials}}).status == 200
+    world.sandbox.call("PATCH", path, {"tags": {"another": "write"}})
+    assert world.sandbox.call("POST", f"{path}/listSecrets").body["sasToken"] == canary
+    files = [each for each in world.sandbox.home.root.rglob("*") if each.is_file()]
+    assert any(each.name == "state.db" for each in files)
+    assert [each.name for each in files if canary.encode() in each.read_bytes()] == []
 
 
 def test_one_reached_by_identity_has_no_secrets(world: World) -> None:

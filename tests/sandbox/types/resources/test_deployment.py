@@ -1,3 +1,4 @@
+import json
 import secrets
 import sqlite3
 import uuid
@@ -8,6 +9,7 @@ import pytest
 from sandbox.constants import OBJECT_ID
 from sandbox.planes.login import hash_secret
 from tests.sandbox.conftest import SUBSCRIPTION, Answer, Sandbox
+from tests.sandbox.contract import samples
 from tests.sandbox.world import until
 
 runs = pytest.mark.runs("Microsoft.Resources/deployments")
@@ -107,31 +109,136 @@ def test_a_nested_template_is_deployed_in_its_own_scope(sandbox: Sandbox, group:
     assert sandbox.call("GET", f"{group}/providers/{IDENTITIES}/outer-nested").status == 200
 
 
+@runs
+def test_children_inside_a_resource_are_made_after_what_they_depend_on(sandbox: Sandbox, group: str) -> None:
+    container = {"type": "containers", "apiVersion": "2024-01-01", "name": "inside", "dependsOn": ["templatestore"]}
+    service = {
+        "type": "blobServices", "apiVersion": "2024-01-01", "name": "default", "dependsOn": ["TemplateStore"],
+        "properties": {"deleteRetentionPolicy": {"enabled": True, "days": 7}}, "resources": [container],
+    }  # fmt: skip
+    after = resource(
+        IDENTITIES, "after", dependsOn=["[concat('Microsoft.Storage/storageAccounts/', 'templatestore')]", "unmade"]
+    )
+    account = resource(
+        STORAGE, "[parameters('name')]", kind="StorageV2", sku={"name": "Standard_LRS"}, resources=[service]
+    )
+    shown = deploy(sandbox, group, "children", body(
+        after, account, resource(IDENTITIES, "unmade", condition=False),
+        parameters={"name": {"type": "string", "defaultValue": "templatestore"}},
+    ))  # fmt: skip
+    assert shown["error"] == ""
+    made = [each["id"].removeprefix(f"{group}/providers/") for each in shown["properties"]["outputResources"]]
+    assert made == [
+        f"{STORAGE}/templatestore", f"{IDENTITIES}/after", f"{STORAGE}/templatestore/blobServices/default",
+        f"{STORAGE}/templatestore/blobServices/default/containers/inside",
+    ]  # fmt: skip
+    kept = sandbox.call("GET", f"{group}/providers/{STORAGE}/templatestore/blobServices/default").body
+    assert kept["properties"]["deleteRetentionPolicy"]["days"] == 7
+    inside = f"{group}/providers/{STORAGE}/templatestore/blobServices/default/containers/inside"
+    assert sandbox.call("GET", inside).status == 200
+
+
+@runs
+def test_a_deployment_ends_with_its_resources_and_as_they_do(fresh_sandbox: Sandbox) -> None:
+    sandbox = fresh_sandbox
+    kind = f"{samples.ML}/workspaces/onlineEndpoints/deployments"
+    samples.make(sandbox, kind)
+    refused = {**samples.SAMPLES[kind].content(sandbox), "type": kind, "apiVersion": "2025-12-01"}
+    names = samples.SAMPLES[kind].path.split("/")[8::2]
+    refused["name"] = "/".join([*names[:-1], "green"])  # on Kubernetes, which is found out while it is made
+    sandbox.admin("PUT", "/pace", {"pace": "polls:2"})
+    logs = "Microsoft.OperationalInsights/workspaces"
+    shown = deploy(sandbox, samples.GROUP, "half", body(
+        refused, resource(IDENTITIES, "waits", dependsOn=[refused["name"]]), resource(logs, "templogs"),
+    ))  # fmt: skip
+    assert shown["properties"]["provisioningState"] == "Failed"
+    error = shown["properties"]["error"]
+    (detail,) = error["details"]
+    target = f"{samples.SAMPLES[kind].path.rpartition('/')[0]}/green"
+    assert (error["code"], detail["target"]) == ("DeploymentFailed", target)
+    assert "managed deployments only" in detail["message"]
+    assert sandbox.call("GET", target).body["properties"]["provisioningState"] == "Failed"
+    made = sandbox.call("GET", f"{samples.GROUP}/providers/{logs}/templogs").body
+    assert made["properties"]["provisioningState"] == "Succeeded"
+    assert sandbox.call("GET", f"{samples.GROUP}/providers/{IDENTITIES}/waits").status == 404
+    listed = sandbox.call("GET", f"{samples.GROUP}/deployments/half/operations").body["value"]
+    ends = {each["properties"]["targetResource"]["resourceName"]: each["properties"] for each in listed}
+    assert {name: end["provisioningState"] for name, end in ends.items()} == {
+        "green": "Failed", "templogs": "Succeeded"
+    }  # fmt: skip
+    assert ends["green"]["statusMessage"]["error"]["message"] == detail["message"]
+
+
+def test_a_deployment_under_way_is_not_replaced(fresh_sandbox: Sandbox) -> None:
+    sandbox, group = fresh_sandbox, fresh_sandbox.group("active")
+    sandbox.admin("PUT", "/pace", {"pace": "polls:1"})
+    path = f"{group}/providers/Microsoft.Resources/deployments/active"
+    first = sandbox.call("PUT", path, body(resource(IDENTITIES, "one")))
+    again = sandbox.call("PUT", path, body(resource(IDENTITIES, "two")))
+    assert (again.status, again.code) == (409, "DeploymentActive")
+    assert ended(sandbox, first)["status"] == "Succeeded"
+    assert sandbox.call("PUT", path, body(resource(IDENTITIES, "two"))).status == 200
+
+
+@pytest.mark.parametrize("also", ["secureString", "SecureObject"])
+def test_secure_parameters_are_used_and_shown_nowhere(sandbox: Sandbox, group: str, also: str) -> None:
+    canary = f"canary-{secrets.token_hex(8)}"
+    value = canary if also == "secureString" else {"inner": canary}
+    inside = "" if also == "secureString" else ".inner"
+    content = body(
+        resource(IDENTITIES, f"[take(uniqueString(parameters('IT'){inside}), 5)]"),
+        parameters={"it": {"type": also}, "open": {"type": "string"}},
+        given={"it": {"value": value}, "open": {"value": "seen"}},
+        outputs={
+            "shut": {"type": "securestring", "value": f"[parameters('it'){inside}]"},
+            "failed": {"type": "int", "value": f"[int(parameters('it'){inside})]", "condition": "[equals(1, 2)]"},
+        },
+    )
+    shown = deploy(sandbox, group, "secure", content)
+    assert shown["error"] == ""
+    assert shown["properties"]["parameters"] == {"it": {"type": also}, "open": {"value": "seen"}}
+    assert shown["properties"]["outputs"]["shut"] == {"type": "securestring"}
+    content["properties"]["template"]["outputs"]["failed"]["condition"] = True
+    failed = deploy(sandbox, group, "secure", content)
+    assert "int() in 'int(parameters" in failed["error"]
+    assert "[secret]" in failed["error"]
+    assert not found_at_rest(sandbox, canary)
+    unsent = sandbox.call("PUT", f"{group}/providers/Microsoft.Resources/deployments/secure", body(
+        parameters={"it": {"type": also}}, given={"it": {"type": also}}))  # fmt: skip
+    assert "parameter 'it' has no value" in unsent.body["error"]["message"]
+
+
+def test_a_nested_template_keeps_the_secrets_that_it_is_given(sandbox: Sandbox, group: str) -> None:
+    canary = f"canary-{secrets.token_hex(8)}"
+    inner = {"contentVersion": "1.0.0.0", "resources": [], "variables": {"baked": "[parameters('it')]"}}
+    nested = {
+        "type": "Microsoft.Resources/deployments", "apiVersion": "2024-03-01", "name": "baked",
+        "properties": {"mode": "Incremental", "template": inner},
+    }  # fmt: skip
+    content = body(nested, parameters={"it": {"type": "secureString"}}, given={"it": {"value": canary}})
+    assert deploy(sandbox, group, "bakes", content)["error"] == ""
+    assert not found_at_rest(sandbox, canary)
+
+
+def found_at_rest(sandbox: Sandbox, text: str) -> list[str]:
+    """Files of the sandbox that hold a text."""
+    files = [path for path in sandbox.home.root.rglob("*") if path.is_file()]
+    assert any(path.name == "state.db" for path in files)
+    return [path.name for path in files if text.encode() in path.read_bytes()]
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (body(resource(IDENTITIES, "[conct('a')]")), "'conct('a')' calls conct(); the sandbox has: and,"),
-        (body(resource(IDENTITIES, "[parameters('no')]")), "the template has no parameter 'no'"),
-        (body(resource(IDENTITIES, "[concat('a']")), "'concat('a'' ends too early"),
-        (body(parameters={"p": {"type": "string"}}), "the template parameter 'p' is not provided"),
-        (
-            body(resource(IDENTITIES, "a", dependsOn=[f"[resourceId('{IDENTITIES}', 'b')]"]),
-                 resource(IDENTITIES, "b", dependsOn=[f"[resourceId('{IDENTITIES}', 'a')]"])),
-            "circular dependency between",
-        ),
-        (body(resource(IDENTITIES, "a/b")), "needs 1 names, not 2"),
-        (body(resource("Microsoft.Unknown/things", "a")), "Microsoft.Unknown"),
         (body(outputs={"o": {"value": "[variables('a')]"}}, variables={"a": "[variables('a')]"}), "circular reference"),
         (body(outputs={"o": {"value": "[toLower(1)]"}}), "toLower() in"),
         (body(resource(STORAGE, "badname!", kind="StorageV2", sku={"name": "Standard_LRS"})), "badname!"),
     ],
 )  # fmt: skip
-def test_a_template_that_cannot_be_deployed_fails_and_says_why(
-    sandbox: Sandbox, group: str, content: dict[str, Any], says: str
-) -> None:
+def test_a_deployment_that_fails_says_why(sandbox: Sandbox, group: str, content: dict[str, Any], says: str) -> None:
     shown = deploy(sandbox, group, "failing", content)
     assert shown["properties"]["provisioningState"] == "Failed"
-    assert says in shown["error"]
+    assert says in json.dumps(shown["properties"]["error"])
 
 
 @pytest.mark.parametrize(
@@ -139,6 +246,47 @@ def test_a_template_that_cannot_be_deployed_fails_and_says_why(
     [
         ({"properties": {"mode": "Complete", "template": {"resources": []}}}, "mode is 'Complete'"),
         ({"properties": {"mode": "Incremental"}}, "properties.template.resources is missing"),
+        (body(resource(IDENTITIES, "[conct('a')]")), "'conct('a')' calls conct(); the sandbox has: and,"),
+        (body(resource(IDENTITIES, "[parameters('no')]")), "the template has no parameter 'no'"),
+        (body(resource(IDENTITIES, "[concat('a']")), "'concat('a'' ends too early"),
+        (body(parameters={"p": {"type": "string"}}), "the template parameter 'p' is not provided"),
+        (
+            body(given={"p": {"value": 1}}),
+            "the template has no parameter 'p', which a value is given for; it has: none",
+        ),
+        (
+            body(
+                parameters={"p": {"type": "string"}},
+                given={"p": {"reference": {"keyVault": {"id": "/v"}, "secretName": "s"}}},
+            ),
+            "references to a key vault are not in the sandbox",
+        ),
+        (body(resource(IDENTITIES, "a/b")), "needs 1 names, not 2"),
+        (body(resource("Microsoft.Unknown/things", "a")), "Microsoft.Unknown"),
+        (
+            body(
+                resource(IDENTITIES, "a", dependsOn=[f"[resourceId('{IDENTITIES}', 'b')]"]),
+                resource(IDENTITIES, "b", dependsOn=["a"]),
+            ),
+            "circular dependency between",
+        ),
+        (body(resource(IDENTITIES, "a", dependsOn=["a"])), "circular dependency between"),
+        (
+            body(resource(IDENTITIES, "a", dependsOn=["b"])),
+            "the resource 'b', which 'a' depends on, is not defined in the template; it has: a",
+        ),
+        (
+            body(
+                resource(IDENTITIES, "a", dependsOn=["twin"]),
+                resource(IDENTITIES, "twin"),
+                resource("Microsoft.OperationalInsights/workspaces", "twin"),
+            ),
+            "use resourceId()",
+        ),
+        (body(resource(IDENTITIES, "a"), resource(IDENTITIES, "A")), "defined multiple times in the template"),
+        (body(resource(STORAGE, "s", resources=[{"type": "blobServices", "name": "a/b"}])), "needs 1 names, not 2"),
+        (body(resource(STORAGE, "s", resources=[{"name": "default"}])), "each needs a type and a name"),
+        (body(resource(STORAGE, "s", resources={})), "resources of resource 's' is {}"),
         (body({"name": "untyped"}), "each needs a type and a name"),
         (body(resource(IDENTITIES, "x", copy={"name": "c", "count": 2})), "resource 'x' has copy"),
         (body(resource(1, "x")), "each needs a type and a name"),
@@ -183,8 +331,10 @@ def test_the_callers_own_rights_count_for_each_resource(sandbox: Sandbox, group:
     path = f"{group}/providers/Microsoft.Resources/deployments/limited"
     answer = sandbox.call("PUT", path, content, token)
     end = ended(sandbox, answer)
-    assert (end["status"], end["error"]["code"]) == ("Failed", "AuthorizationFailed")
-    assert "'Microsoft.Authorization/roleAssignments/write'" in end["error"]["message"]
+    (detail,) = end["error"]["details"]
+    assert (end["status"], end["error"]["code"]) == ("Failed", "DeploymentFailed")
+    assert detail["code"] == "AuthorizationFailed"
+    assert "'Microsoft.Authorization/roleAssignments/write'" in detail["message"]
     assert sandbox.call("GET", f"{group}/providers/{IDENTITIES}/allowed").status == 200
 
 
@@ -214,7 +364,7 @@ def test_a_deployment_that_another_sends_again_has_the_rights_of_the_other(fresh
     again = sandbox.call("POST", f"{path}/validate", assigning(), token).body["error"]["details"][0]
     assert again["code"] == "AuthorizationFailed"
     answer = sandbox.call("PUT", path, assigning(), token)
-    assert ended(sandbox, answer)["error"]["code"] == "AuthorizationFailed"
+    assert ended(sandbox, answer)["error"]["details"][0]["code"] == "AuthorizationFailed"
     shown = sandbox.call("GET", path).body
     assert "caller" not in shown
     # A deployment that a crash cut off goes on as the one who sent it last, too.
@@ -227,7 +377,7 @@ def test_a_deployment_that_another_sends_again_has_the_rights_of_the_other(fresh
         )
     connection.close()
     sandbox.start()
-    assert ended(sandbox, answer)["error"]["code"] == "AuthorizationFailed"
+    assert ended(sandbox, answer)["error"]["details"][0]["code"] == "AuthorizationFailed"
 
 
 def test_a_reference_shows_what_the_caller_may_read(sandbox: Sandbox, group: str) -> None:
