@@ -108,7 +108,8 @@ class Deployment(Report):
             self.done("read", goal.urn, goal.type, started, error=str(error))
             self.fail(str(error), goal.urn)
             return Answer(goal.urn, failed=True)
-        state = replace(goal.resource, id=made.id, inputs=goal.inputs, outputs=made.outputs, external=True)
+        outputs = _secretive(keep_secrets(made.outputs, goal.inputs), goal.resource)
+        state = replace(goal.resource, id=made.id, inputs=goal.inputs, outputs=outputs, external=True)
         with self._guard:
             old = self.journal.current.get(goal.urn)
         if old is not None and not old.external and old.id != made.id:
@@ -118,7 +119,7 @@ class Deployment(Report):
         else:
             self._keep(state, old)
         self.done("read", goal.urn, goal.type, started, resource_id=made.id)
-        return Answer(goal.urn, made.id, made.outputs)
+        return Answer(goal.urn, made.id, state.outputs)
 
     def _unread(self, goal: Goal, resource_id: str, started: float) -> Answer:
         """In a preview that asks nobody: as the last run saw it, or else not known."""

@@ -13,6 +13,7 @@ from sandbox.engine.config import Project
 from sandbox.engine.deleting import Waves, waves
 from sandbox.engine.deployment import Deployment, as_made
 from sandbox.engine.events import Diagnostic, Emit, Event, Mode, Op, Outcome, Summary
+from sandbox.engine.hiding import Hiding
 from sandbox.engine.journal import Edit, Journal, Key
 from sandbox.engine.locking import hold
 from sandbox.engine.monitor import Engine, Monitor
@@ -62,6 +63,8 @@ def run(request: Request, emit: Emit, factories: Mapping[str, Factory] | None = 
     """
     started = time.monotonic()
     project = config.load(request.folder.resolve(), request.stack)
+    hiding = Hiding(project.config[key] for key in project.secret_keys if key in project.config)
+    emit = hiding.around(emit)
     preview = request.mode == "preview"
     if factories is None:
         factories = packages.factories(request.home, project.name, project.config, offline=request.offline)
@@ -71,7 +74,7 @@ def run(request: Request, emit: Emit, factories: Mapping[str, Factory] | None = 
         providers = Providers(factories, project.of_package)
         try:
             deployment = Deployment(journal, providers, emit, preview=preview, naming=project.naming)
-            _Run(request, project, deployment, emit).do()
+            _Run(request, project, deployment, emit, hiding).do()
             good = not deployment.failed
         finally:
             providers.close()
@@ -93,7 +96,8 @@ def _keep_copy(home: Home, emit: Emit) -> None:
 
 
 class _Run:
-    def __init__(self, request: Request, project: Project, deployment: Deployment, emit: Emit) -> None:
+    def __init__(self, request: Request, project: Project, deployment: Deployment, emit: Emit, hiding: Hiding) -> None:
+        self._hiding = hiding
         self._request = request
         self._project = project
         self._deployment = deployment
@@ -122,7 +126,7 @@ class _Run:
             if not error.mistake:
                 log = self._request.home.logs / "program.log"
                 log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                log.write_text(error.details, encoding="utf-8")
+                log.write_text(self._hiding.hide(error.details), encoding="utf-8")
                 message = f"{message}; the whole traceback is in {log}"
             deployment.fail(message, where=error.where, mistake=error.mistake)
         if deployment.failed:

@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from sandbox.atomic import write_private
 from sandbox.store.migrate import StateError
-from sandbox.values import SECRET_SIGNATURE, SIGNATURE, Json, Props, is_secret, unwrap
+from sandbox.values import SECRET_SIGNATURE, SIGNATURE, Json, Props, is_secret, secret, unwrap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,10 @@ class Codec:
     def dump(self, resource: Resource) -> str:
         """The resource as text."""
         return json.dumps(
-            {**vars(resource), "inputs": self._seal(resource.inputs), "outputs": self._seal(resource.outputs)},
+            {
+                **vars(resource), "inputs": self._seal(resource.inputs), "outputs": self._seal(resource.outputs),
+                "problems": [self._seal(secret(each)) for each in resource.problems],  # Azure's words may repeat one
+            },
             separators=(",", ":"), sort_keys=True,
         )  # fmt: skip
 
@@ -114,6 +117,7 @@ class Codec:
         content["property_dependencies"] = {
             key: tuple(urns) for key, urns in content.get("property_dependencies", {}).items()
         }
+        content["problems"] = tuple(unwrap(self._open(each)) for each in content["problems"])
         content["inputs"] = self._open(content.get("inputs", {}))
         content["outputs"] = self._open(content.get("outputs", {}))
         return Resource(**content)

@@ -4,6 +4,7 @@ import json
 import sqlite3
 
 from sandbox.engine.events import StepDone
+from sandbox.engine.journal import Journal
 from sandbox.values import is_secret, plain
 from tests.sandbox.engine.harness import Stack
 
@@ -277,6 +278,27 @@ def test_secrets_are_secret_in_the_state_and_still_work(stack: Stack) -> None:
     assert stack.cloud.log == []
     stack.up(program.replace("{n}", "2"))
     assert sorted(stack.cloud.log) == ["update a", "update b"]
+
+
+def test_what_is_secret_of_a_resource_that_is_read_is_secret_in_the_state(stack: Stack) -> None:
+    with stack.cloud.state() as content:
+        content["objects"]["a"] = {"password": "hunter2", "other": "hunter3"}
+    outcome = stack.up("""
+        other = pulumi.Output.secret("hunter3")
+        a = R("found", opts=Opts(id="a", additional_secret_outputs=["password"]), password=None, other=other)
+        export("p", a.password)
+    """)
+    assert is_secret(outcome.outputs["p"])
+    assert plain(outcome.outputs["p"]) == "hunter2"
+    for path in stack.home.root.rglob("*"):
+        assert not path.is_file() or b"hunter" not in path.read_bytes(), path
+
+
+def test_what_azure_says_of_a_failure_is_sealed_in_the_state(stack: Stack) -> None:
+    stack.failing('R("a", fail="partial")')
+    assert b"it came up broken" not in stack.home.database.read_bytes()
+    journal = Journal.open(stack.home, "dev", write=False)
+    assert [each.problems for each in journal.current.values() if each.problems] == [("it came up broken",)]
 
 
 def test_components_keep_their_outputs_and_children_their_parents(stack: Stack) -> None:

@@ -1,6 +1,7 @@
 """Mistakes in the program: told by file and line, without a traceback."""
 
 import gc
+import json
 import sys
 from pathlib import Path
 
@@ -40,6 +41,29 @@ def test_a_bug_says_its_kind_and_where_the_traceback_is(stack: Stack) -> None:
     assert message.message.startswith("KeyError: 'y'")
     assert str(stack.home.logs / "program.log") in message.message
     assert "Traceback" in (stack.home.logs / "program.log").read_text()
+
+
+@pytest.mark.parametrize("raised", ["s", "repr(s)", "json.dumps({'a': s})", "quote(s)", "leaf"])
+def test_no_secret_of_the_configuration_is_told_or_logged(stack: Stack, raised: str) -> None:
+    secret, leaf = "in+a/secret='con\"fig&value", "a-leaf"
+    project = "name: proj\nruntime: python\nconfig:\n  it: {type: object, secret: true}\n"
+    (stack.folder / "Pulumi.yaml").write_text(project, encoding="utf-8")
+    values = {"config": {"proj:it": {"whole": secret, "list": [leaf, ""]}}}
+    (stack.folder / "Pulumi.dev.yaml").write_text(json.dumps(values), encoding="utf-8")
+    stack.failing(f"""
+        import json
+        from urllib.parse import quote
+        it = pulumi.Config().require_object("it")
+        s, leaf = it["whole"], it["list"][0]
+        pulumi.log.warn(s)
+        raise KeyError({raised})
+    """)
+    told = "\n".join(each.message for each in stack.events if isinstance(each, Diagnostic))
+    for said in (told, (stack.home.logs / "program.log").read_text()):
+        assert "KeyError: " in said
+        assert "[secret]" in said
+        for part in ("in+a", "in%2Ba", "fig&value", leaf):
+            assert part not in said
 
 
 def test_a_failure_inside_apply_is_found(stack: Stack) -> None:
