@@ -22,7 +22,7 @@ from sandbox import clock, launch
 from sandbox.arm.access import Tokens
 from sandbox.arm.azure import Azure
 from sandbox.arm.kind import Kind
-from sandbox.arm.operations import Operations, going
+from sandbox.arm.operations import Operations, going, purge_expired
 from sandbox.arm.registry import Registry
 from sandbox.arm.resource import Change, Resource
 from sandbox.arm.schema import Schema
@@ -110,7 +110,7 @@ async def _serve(home: Home, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     operations.resume()
-    forgetting = loop.create_task(keep_forgetting(store))
+    forgetting = loop.create_task(keep_forgetting(store, lambda tx: purge_expired(Change(tx, azure.registry, ""))))
     for kind in azure.registry:
         for resource in list(azure.of_kind(kind.arm_type)):
             if not going(resource.id, azure):

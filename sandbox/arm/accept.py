@@ -49,6 +49,8 @@ def accept(kind: Kind, where: ResourceId, body: Body, old: Resource | None, chan
         _unchanged(kind, new, old)
     change.claim(kind.name.unique, new)
     kind.check(new, old, change)
+    if kind.system_data:
+        _sign(new, old, change)
     return new
 
 
@@ -298,9 +300,21 @@ def _unchanged(kind: Kind, new: Resource, old: Resource) -> None:
         )  # fmt: skip
 
 
+def _sign(new: Resource, old: Resource | None, change: Change) -> None:
+    """Note who wrote it, and when; what goes on with it afterwards is no write."""
+    now = clock.timestamp()
+    new.created = new.created or now
+    row = change.tx.one("SELECT resource FROM principals WHERE object_id = ?", (change.caller,))
+    kind = "ManagedIdentity" if row and row["resource"] else "Application"
+    new.body["systemData"] = {
+        "createdByType": (old.get("systemData.createdByType") if old else None) or kind,
+        "lastModifiedAt": now if old else new.created, "lastModifiedBy": change.caller, "lastModifiedByType": kind,
+    }  # fmt: skip
+
+
 def _essence(body: Body) -> Body:
     """A body without what may change on an immutable version."""
-    rest = {key: value for key, value in body.items() if key != "tags"}
+    rest = {key: value for key, value in body.items() if key not in ("tags", "systemData")}
     rest["properties"] = {
         key: value
         for key, value in body.get("properties", {}).items()

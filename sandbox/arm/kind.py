@@ -124,6 +124,10 @@ class Kind:
     def removed(self, me: "Resource", change: "Change") -> None:
         """Undo what :meth:`stored` made outside the resource's own children."""
 
+    def kept_days(self, me: "Resource", view: "View") -> int:
+        """How long a soft-deleted one is kept before it is purged."""
+        raise NotImplementedError(f"{self.arm_type} is soft-deleted and does not say for how long")
+
     def operation(self, verb: str) -> str:
         """What a role must cover for a verb: ``read``, ``write``, ``delete`` or an action."""
         return f"{self.arm_type}/{verb}"

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -295,6 +295,18 @@ def erase_tree(change: Change, me: Resource) -> None:
     for resource in [*below, me]:
         if change.get(resource.id.text):
             change.erase(resource)
+
+
+def purge_expired(change: Change) -> None:
+    """Forget what was deleted longer ago than it is kept."""
+    for row in change.tx.all("SELECT rows, deleted FROM deleted"):
+        me = change.open(json.loads(row["rows"])[0])
+        inside = me.id.type.count("/") > 1  # of one whose parent is deleted too, the parent's time counts
+        if inside and change.get(me.id.parent) is None:
+            continue
+        kept = timedelta(days=change.registry.need(me.id).kept_days(me, change))
+        if datetime.fromisoformat(row["deleted"]) + kept <= clock.now():
+            purge(change, me.id.key)
 
 
 def purge(change: Change, resource_id: str) -> bool:

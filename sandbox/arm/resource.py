@@ -227,6 +227,7 @@ def show(me: Resource, view: View) -> dict[str, Any]:
         body["systemData"] = {
             "createdAt": me.created, "createdBy": me.author, "createdByType": "Application",
             "lastModifiedAt": me.modified, "lastModifiedBy": me.author, "lastModifiedByType": "Application",
+            **me.get("systemData", {}),
         }  # fmt: skip
     return {"id": me.id.text, "name": me.name, "type": kind.arm_type, **body}
 

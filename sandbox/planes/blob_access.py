@@ -146,7 +146,7 @@ def account_as_reached(me: Resource, view: View) -> Account:
     """What the blob service has to know of a storage account."""
     signing = me.get("properties.allowSharedKeyAccess", True)
     return Account(
-        me.name, me.id.text, tuple(keys(view, me)) if signing else (),
+        me.name, me.id.text, me.created, tuple(keys(view, me)) if signing else (),
         bool(me.get("properties.allowBlobPublicAccess")),
     )  # fmt: skip
 
@@ -173,7 +173,9 @@ def check_signature(query: Mapping[str, str], target: Reached, letters: str, vie
     owner = query.get("skoid", "")
     signed = (target.account.name, target.container, target.blob)
     if owner:
-        signing: tuple[str, ...] = (blob_signing.delegation_key(view, target.account.name, query),)
+        signing: tuple[str, ...] = (
+            blob_signing.delegation_key(view, target.account.name, target.account.created, query),
+        )
         text = blob_signing.user_delegation(query, *signed)
     else:
         _need_keys(target.account)

@@ -54,7 +54,7 @@ async def user_delegation_key(target: Target) -> Response:
         "skoid": target.caller, "sktid": TENANT_ID, "skt": start.strftime(_FORMAT), "ske": expiry.strftime(_FORMAT),
         "sks": "b", "skv": target.request.headers.get("x-ms-version", LATEST),
     }  # fmt: skip
-    value = blob_signing.delegation_key(target.azure, target.account.name, words)
+    value = blob_signing.delegation_key(target.azure, target.account.name, target.account.created, words)
     names = ("SignedOid", "SignedTid", "SignedStart", "SignedExpiry", "SignedService", "SignedVersion")
     shown = "".join(blob_xml.element(name, word) for name, word in zip(names, words.values(), strict=True))
     return blob_xml.answer(f"<UserDelegationKey>{shown}{blob_xml.element('Value', value)}</UserDelegationKey>")

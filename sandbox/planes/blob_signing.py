@@ -44,9 +44,17 @@ def _bytes(key: str) -> bytes:
     return base64.b64decode(key)
 
 
-def delegation_key(view: View, account: str, query: Mapping[str, str]) -> str:
-    """The key that a user was given for a time: the same words give the same key, so none is kept."""
-    return derive_text(view.reader, "user delegation", account, *(query.get(name, "") for name in _KEY), size=32)
+def delegation_key(view: View, account: str, created: str, query: Mapping[str, str]) -> str:
+    """The key that a user was given for a time: the same words give the same key, so none is kept.
+
+    Args:
+        view: where it is derived from.
+        account: the account's name.
+        created: when it was made: one that takes a deleted one's name has other keys.
+        query: who, and for how long.
+    """
+    words = (query.get(name, "") for name in _KEY)
+    return derive_text(view.reader, "user delegation", account, created, *words, size=32)
 
 
 def user_delegation(query: Mapping[str, str], account: str, container: str, blob: str = "") -> str:

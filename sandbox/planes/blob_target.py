@@ -25,12 +25,14 @@ class Account:
     Attributes:
         name: its Azure-wide name.
         id: its ARM id.
+        created: when it was made.
         keys: both keys when they may sign, else none.
         public: containers may be open to everybody.
     """
 
     name: str
     id: str
+    created: str
     keys: tuple[str, ...]
     public: bool
 

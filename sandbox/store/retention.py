@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 from sandbox import clock
@@ -23,11 +24,16 @@ def forget(tx: Tx) -> None:
     tx.run("DELETE FROM activity WHERE id <= (SELECT max(id) FROM activity) - ?", (ACTIVITY_ROWS,))
 
 
-async def keep_forgetting(store: Store) -> None:
-    """Forget now and once an hour, until it is cancelled."""
+async def keep_forgetting(store: Store, purge: Callable[[Tx], None]) -> None:
+    """Forget, and purge what was deleted long ago, now and once an hour, until it is cancelled."""
+
+    def work(tx: Tx) -> None:
+        forget(tx)
+        purge(tx)
+
     while True:
         try:
-            await store.write(forget)
+            await store.write(work)
         except DiskFullError as full:
             log.warning("nothing was forgotten: %s", full)
         await asyncio.sleep(_EVERY_SECONDS)

@@ -20,7 +20,6 @@ class DeletedVault(Kind):
     parents = False
     provisioning = False
     made_by_azure = True
-    differs = {"properties.scheduledPurgeDate": "shown; nothing is purged by itself"}
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """Never written by a client."""

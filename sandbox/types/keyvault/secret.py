@@ -45,6 +45,10 @@ class Secret(Kind):
         versions[0] = {**versions[0], **described, "tags": new.body.get("tags") or {}, "updated": now}
         new.properties["versions"] = versions
 
+    def kept_days(self, me: Resource, view: View) -> int:
+        """As its vault says."""
+        return int(view.parent(me)["properties.softDeleteRetentionInDays"])
+
     def outputs(self, me: Resource, view: View) -> Body:
         """Addresses and dates of the latest version."""
         latest = me["properties.versions"][0]

@@ -72,6 +72,10 @@ class Vault(Kind):
                 "properties.enablePurgeProtection cannot be set to false: it is on for good, or not mentioned.",
             )  # fmt: skip
 
+    def kept_days(self, me: Resource, view: View) -> int:
+        """As it says."""
+        return int(me["properties.softDeleteRetentionInDays"])
+
     def outputs(self, me: Resource, view: View) -> Body:
         """Its address."""
         answer: Body = {"properties": {"vaultUri": f"https://{me.name.lower()}.vault.azure.net/"}}

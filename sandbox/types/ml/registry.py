@@ -4,6 +4,7 @@ import re
 
 from sandbox import clock
 from sandbox.arm.kind import Body, Kind, Name, Refusal
+from sandbox.arm.operations import erase_tree
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.types.ml.asset import ML, UNIQUE_REGISTRY
 
@@ -63,7 +64,8 @@ class Registry(Kind):
         """The storage account that its assets are uploaded to."""
         if old is None:
             group = new[f"{_SYSTEM_GROUP}.resourceId"]
-            change.make(group, {"location": new["location"], "tags": new.get("tags", {})})
+            tags = new.get("tags", {})
+            change.make(group, {"location": new["location"], "tags": tags, "managedBy": new.id.text})
             change.make(
                 f"{group}/providers/Microsoft.Storage/storageAccounts/{clock.new_hex(16)}",
                 {
@@ -75,10 +77,10 @@ class Registry(Kind):
             )
 
     def removed(self, me: Resource, change: Change) -> None:
-        """Its storage goes with it."""
+        """The group that was made for it goes with it; one that somebody made in its place since then stays."""
         group = change.get(me[f"{_SYSTEM_GROUP}.resourceId"])
-        for each in [*change.under(group.id.text), group] if group else ():
-            change.erase(each)
+        if group and str(group.get("managedBy")).lower() == me.id.key:
+            erase_tree(change, group)
 
     def outputs(self, me: Resource, view: View) -> Body:
         """Addresses, by region and name."""

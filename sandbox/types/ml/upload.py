@@ -78,5 +78,5 @@ def _signature(account: Resource, container: str, owner: Resource, view: View, p
             )
         query |= {"skoid": principal, "sktid": TENANT_ID, "skt": begin, "ske": end, "sks": "b", "skv": LATEST}
         text = blob_signing.user_delegation(query, account.name, container)
-        signing = blob_signing.delegation_key(view, account.name, query)
+        signing = blob_signing.delegation_key(view, account.name, account.created, query)
     return urlencode({**query, "sig": blob_signing.sign(signing, text)})

@@ -23,6 +23,7 @@ _FLAGS = (
 _STORAGE, _VAULT = "Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults"
 _INSIGHTS, _IMAGES = "Microsoft.Insights/components", "Microsoft.ContainerRegistry/registries"
 _AUTH_MODES = ("accesskey", "identity", "userdelegationsas")
+_KEPT_DAYS = 14
 
 
 class Workspace(Kind):
@@ -109,6 +110,10 @@ class Workspace(Kind):
         known = old is not None and old.get("identity.principalId") == new.get("identity.principalId")
         if not known or new.get("properties.allowRecoverSoftDeletedWorkspace"):
             grant(new, change)
+
+    def kept_days(self, me: Resource, view: View) -> int:
+        """As long as Azure says for every workspace."""
+        return _KEPT_DAYS
 
     async def apply(self, me: Resource, azure: Azure) -> None:
         """Make ready what its first job would wait for."""

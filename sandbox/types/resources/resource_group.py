@@ -14,3 +14,4 @@ class ResourceGroup(Kind):
     )
     tracked = True
     lro = True
+    frozen = ("managedBy",)

@@ -1,10 +1,14 @@
 """ARM as a client meets it: identity, versions, verbs, errors, lists, cascade."""
 
+import sqlite3
+
 import pytest
 
 from sandbox.constants import OBJECT_ID, TENANT_ID
 from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
+from tests.sandbox.planes.conftest import assign, make_stranger
 
+CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 IDENTITY = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
 
@@ -52,6 +56,32 @@ def test_a_type_that_is_not_there_is_named(sandbox: Sandbox, path: str, code: st
 def test_a_child_needs_its_group(sandbox: Sandbox) -> None:
     answer = sandbox.call("PUT", f"{SUBSCRIPTION}/resourceGroups/nobody/{IDENTITY}/one", {"location": "westeurope"})
     assert (answer.status, answer.code) == (404, "ResourceGroupNotFound")
+
+
+def test_system_data_tells_who_made_it_and_who_wrote_it_last(sandbox: Sandbox) -> None:
+    group = sandbox.group("signed")
+    path = f"{group}/providers/Microsoft.KeyVault/vaults/signed-vault"
+    properties = {"tenantId": TENANT_ID, "sku": {"family": "A", "name": "standard"}}
+    made = sandbox.call("PUT", path, {"location": "westeurope", "properties": properties}).body["systemData"]
+    assert (made["createdBy"], made["createdByType"]) == (made["lastModifiedBy"], made["lastModifiedByType"])
+    assert (made["createdBy"], made["createdAt"]) == (OBJECT_ID, made["lastModifiedAt"])
+    other = make_stranger(sandbox)
+    assign(sandbox, group, other.object_id, CONTRIBUTOR)
+    connection = sqlite3.connect(sandbox.home.database, timeout=30)
+    with connection:  # an identity of a resource, as a job or an endpoint has one
+        connection.execute("UPDATE principals SET resource = ? WHERE object_id = ?", (path, other.object_id))
+    connection.close()
+    token = sandbox.token(client=(other.client_id, other.secret))
+    for method, body in (
+        ("PATCH", {"tags": {"a": "b"}}),
+        ("PUT", {"location": "westeurope", "properties": properties}),
+    ):
+        signed = sandbox.call(method, path, body, token).body["systemData"]
+        assert (signed["lastModifiedBy"], signed["lastModifiedByType"]) == (other.object_id, "ManagedIdentity")
+        assert signed["lastModifiedAt"] > made["lastModifiedAt"]
+        assert {name: value for name, value in signed.items() if name.startswith("created")} == {
+            name: value for name, value in made.items() if name.startswith("created")
+        }
 
 
 def test_a_resource_keeps_all_that_was_sent_and_gains_what_azure_computes(sandbox: Sandbox) -> None:

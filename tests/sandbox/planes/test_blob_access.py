@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+from azure.identity import DefaultAzureCredential
 from azure.storage.blob import (
     AccountSasPermissions,
     BlobBlock,
@@ -21,6 +22,7 @@ from azure.storage.blob import (
     generate_container_sas,
 )
 
+from sandbox.constants import OBJECT_ID
 from sandbox.planes import blob_signing
 from tests.sandbox.conftest import Sandbox
 from tests.sandbox.planes.conftest import ACCOUNT, CONTRIBUTOR, READER, Account, Principal, assign
@@ -349,3 +351,30 @@ def test_what_is_put_from_an_address_brings_its_own_right_to_read(
     refused(put, 401, "CannotVerifyCopySource")  # the token of the request is for the target alone
     put(source_authorization=token)
     assert other.download_blob("copy").readall() == b"content"
+
+
+def test_nothing_that_opened_a_deleted_account_opens_the_next_of_its_name(local: Sandbox) -> None:
+    path = f"{local.group('blob-tests')}/providers/Microsoft.Storage/storageAccounts/blobreborn"
+    url = "https://blobreborn.blob.core.windows.net"
+    body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    before: dict[str, str] = {}
+    for _ in range(2):
+        assert local.call("PUT", path, body).status == 200
+        assign(local, path, OBJECT_ID, CONTRIBUTOR)
+        key = local.call("POST", f"{path}/listKeys").body["keys"][0]["value"]
+        now = datetime.now(UTC)
+        with DefaultAzureCredential() as credential, BlobServiceClient(url, credential) as client:
+            client.create_container("ccc").upload_blob("a", b"content")
+            delegated = client.get_user_delegation_key(now - HOUR, now + HOUR)
+        often: dict[str, Any] = {"permission": BlobSasPermissions(read=True), "expiry": now + HOUR}
+        signed = {
+            "by a key": generate_blob_sas("blobreborn", "ccc", "a", account_key=key, **often),
+            "by a user's": generate_blob_sas("blobreborn", "ccc", "a", user_delegation_key=delegated, **often),
+        }
+        for signature in signed.values():
+            assert BlobClient(url, "ccc", "a", credential=signature).download_blob().readall() == b"content"
+        for signature in before.values():
+            blob = BlobClient(url, "ccc", "a", credential=signature)
+            refused(lambda blob=blob: blob.download_blob(), 403, "AuthenticationFailed")  # type: ignore[misc]
+        before = signed
+        local.call("DELETE", path)

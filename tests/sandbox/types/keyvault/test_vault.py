@@ -1,10 +1,28 @@
 """Key vault: its rules, and that a deleted one is kept until it is purged or recovered."""
 
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sandbox import clock
+from sandbox.arm.access import Tokens
+from sandbox.arm.azure import Azure
+from sandbox.arm.kind import Kind
+from sandbox.arm.operations import erase_tree, purge_expired
+from sandbox.arm.registry import Registry
+from sandbox.arm.resource import Change
+from sandbox.arm.schema import Schema
 from sandbox.constants import TENANT_ID
+from sandbox.home import Home
+from sandbox.store.db import Store
+from sandbox.types.keyvault.deleted_vault import DeletedVault
+from sandbox.types.keyvault.secret import Secret
+from sandbox.types.keyvault.vault import Vault
+from sandbox.types.resources.resource_group import ResourceGroup
+from sandbox.types.resources.subscription import Subscription
 from tests.sandbox.conftest import SUBSCRIPTION, Answer, Sandbox
 
 PROPERTIES: dict[str, Any] = {
@@ -114,3 +132,44 @@ def test_a_deleted_group_leaves_its_vaults_deleted(sandbox: Sandbox) -> None:
 def test_nobody_writes_a_deleted_vault(sandbox: Sandbox) -> None:
     for path in (f"{DELETED}/written", f"{SUBSCRIPTION}/providers/Microsoft.KeyVault/deletedVaults/written"):
         assert sandbox.call("PUT", path, {}).status in (404, 405)
+
+
+def test_what_is_deleted_is_purged_at_its_time(tmp_path: Path, schema_cache: Path) -> None:
+    group = f"{SUBSCRIPTION}/resourceGroups/timed"
+    vault = f"{group}/providers/Microsoft.KeyVault/vaults/timed"
+    begun = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+    async def run() -> None:
+        store = Store(tmp_path / "state.db")
+        kinds: list[Kind] = [Subscription(), ResourceGroup(), Vault(), Secret(), DeletedVault()]
+        azure = Azure(store, Registry(kinds, Schema(schema_cache)), Home(tmp_path))
+        await Tokens.open(store)
+
+        def make(change: Change) -> None:
+            change.make(SUBSCRIPTION, {})
+            change.make(group, {"location": "westeurope"})
+            for path in (vault, f"{vault}-kept"):
+                change.make(path, {"location": "westeurope", "properties": dict(PROPERTIES)})
+                change.make(f"{path}/secrets/gone", {"properties": {"value": "x"}})
+            erase_tree(change, change.need(f"{vault}-kept/secrets/gone"))
+            erase_tree(change, change.need(vault))
+
+        async def names(after: timedelta) -> list[str]:
+            """What is held of what was deleted, once it was looked after at a later time."""
+            with clock.fixed(begun + after):
+                await azure.change("", purge_expired)
+            taken = store.all("SELECT name FROM names WHERE scope = 'vault' ORDER BY name")
+            return [row["name"] for row in taken] + [
+                row["key"].rpartition("/vaults/")[2] for row in store.all("SELECT key FROM deleted ORDER BY key")
+            ]
+
+        with clock.fixed(begun):
+            await azure.change("", make)
+            (shown,) = DeletedVault().listed(f"{SUBSCRIPTION}/providers/x/locations/westeurope", {}, azure)
+        assert shown["properties.scheduledPurgeDate"] == "2026-11-28T12:00:00Z"
+        before = ["timed", "timed-kept", "timed", "timed-kept/secrets/gone"]
+        assert await names(timedelta(days=6, hours=23)) == before
+        assert await names(timedelta(days=7)) == ["timed-kept"]
+        await store.close()
+
+    asyncio.run(run())

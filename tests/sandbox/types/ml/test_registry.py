@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import Answer, Sandbox
-from tests.sandbox.world import ML, World
+from tests.sandbox.world import ML, World, until
 
 REGION = "https://westeurope.api.azureml.ms"
 HEADERS = {"x-ms-version": "2024-11-04", "x-ms-blob-type": "BlockBlob", "Content-Type": "text/plain"}
@@ -66,6 +66,20 @@ def test_its_storage_comes_and_goes_with_it(world: World) -> None:
     assert world.put(path, body())["properties"]["managedResourceGroup"]["resourceId"] == group
     world.sandbox.call("DELETE", path)
     assert world.sandbox.call("GET", group).status == 404
+
+
+def test_a_group_that_it_did_not_make_stays(world: World) -> None:
+    path = place(world, "replaced")
+    group = world.put(path, body())["properties"]["managedResourceGroup"]["resourceId"]
+    assert world.sandbox.call("PUT", group, {"location": "westeurope", "tags": {"a": "b"}}).body["managedBy"] == path
+    assert world.sandbox.call("DELETE", group).status in (200, 202)
+    until(lambda: world.sandbox.call("GET", group).status == 404)
+    assert world.sandbox.group(group.rpartition("/")[2]) == group
+    identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/mine"
+    assert world.sandbox.call("PUT", identity, {"location": "westeurope"}).status == 201
+    world.sandbox.call("DELETE", path)
+    assert world.sandbox.call("GET", path).status == 404
+    assert world.sandbox.call("GET", identity).status == 200
 
 
 def test_its_assets_have_their_own_ids_at_its_address_and_arms_in_arm(world: World, registry: str) -> None:
