@@ -103,7 +103,7 @@ async def _serve(home: Home, port: int) -> None:
         server_header=False, date_header=False, timeout_keep_alive=120,
     )  # fmt: skip
     config.load()
-    state, authority = ServerState(), Authority(home)
+    state, authority = ServerState(), Authority(home, hosts.of_azure)
     listener = _listen(home, port)
     server = await loop.create_server(lambda: Tunnel(config, state, hosts, authority), sock=listener)
     stop = asyncio.Event()

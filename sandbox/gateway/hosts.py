@@ -77,6 +77,11 @@ class Hosts:
                     found.append(thing(azure, tokens, operations))  # noqa: PERF401 - two conditions read better so
         return cls(found)
 
+    @property
+    def of_azure(self) -> list[str]:
+        """Patterns of every host of Azure's that is answered."""
+        return [pattern for plane in self.planes if not plane.own for pattern in plane.hosts]
+
     def match(self, host: str) -> tuple[Plane, dict[str, str]] | None:
         """The plane for a host and the host's variable parts, or None."""
         if host not in self._known:
