@@ -26,6 +26,8 @@ _ROUTE = frozenset({
     "https_proxy", "http_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "ssl_cert_file", "curl_ca_bundle",
 })  # fmt: skip
 _BEFORE = "SANDBOX_BEFORE_"
+_NEEDED = frozenset({"HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"})
+_NEEDED_HEADS = ("LC_", "PYTHON")
 
 # Gateways that this process started: their parent must collect their exit, or they stay on as zombies.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -87,7 +89,7 @@ def ensure(home: Home, port: int = 0) -> tuple[Running, bool]:
         process = subprocess.Popen(
             [sys.executable, "-m", "sandbox", "serve", "--port", str(port)],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-            env={**local_free(dict(os.environ)), "SANDBOX_HOME": str(home.root)},
+            env={**_needed(os.environ), "SANDBOX_HOME": str(home.root)},
         )  # fmt: skip
     _children[process.pid] = process
     deadline = time.monotonic() + START_SECONDS
@@ -204,9 +206,9 @@ def forgets(names: Iterable[str]) -> list[str]:
     return lines
 
 
-def local_free(environment: dict[str, str]) -> dict[str, str]:
-    """An environment without the variables that make a client local: the gateway itself must not have them."""
-    return {name: value for name, value in environment.items() if name.lower() not in _ROUTE}
+def _needed(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a gateway is given of the environment of whoever started it: it outlives them, and what they keep in it."""
+    return {name: value for name, value in environment.items() if name in _NEEDED or name.startswith(_NEEDED_HEADS)}
 
 
 def _alive(pid: int) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.robustness.conftest import ROOT, clean
-from tests.robustness.whole_run import CANARY, Report, _addresses
+from tests.robustness.whole_run import CANARY, PLANTED, Report, _addresses
 
 ISOLATED = """
 set -e
@@ -25,8 +25,16 @@ shift
 exec "$@"
 """
 UNSHARE = ["unshare", "--net", "--mount", "--propagation", "private"]
-# What may hold secrets: whoever can read these is their owner.
-KEPT_FOR_THEM = {"caller.secret", "Pulumi.dev.yaml"}
+# What may hold which secret: it is where the user put it, or the file that is made to keep it for its owner.
+OWNERS = {
+    "caller.secret": "the caller's secret",
+    "Pulumi.dev.yaml": "a configuration value",
+}
+HANDED_OUT = (
+    "the caller's secret", "a token", "an endpoint's key", "an endpoint's other key", "a storage account's key",
+    "a shared access signature",
+)  # fmt: skip
+SCRIPT_LOG = "what a scoring script raises"  # what a script says stands in its own log, as on Azure
 
 
 def can_isolate() -> bool:
@@ -54,6 +62,9 @@ def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory, schema_cache: 
 
 def test_it_does_its_work(whole: Report) -> None:
     assert set(whole.codes.values()) == {0}, whole.said
+    assert whole.failed == 1
+    assert "KeyError: ('[secret]', True); the whole traceback is in" in whole.said
+    assert sorted(whole.secrets) == sorted({*PLANTED, *HANDED_OUT})
     assert (whole.job, whole.log.strip()) == ("Completed", "42")
     assert (whole.answer["weights"], whole.answer["variant"]) == ("w1", "b")
 
@@ -90,12 +101,19 @@ def found_in(content: bytes, whole: Report) -> list[str]:
 
 def test_no_secret_in_any_file(folder: Path, whole: Report) -> None:
     files = [path for path in folder.rglob("*") if path.is_file() and "cache" not in path.parts]
-    assert {"state.db", "state.db.good", "gateway.log", "plan.json", "outputs.json"} <= {path.name for path in files}
-    hits = {
-        str(path.relative_to(folder)): found for path in files
-        if path.name not in KEPT_FOR_THEM and (found := found_in(path.read_bytes(), whole))
-    }  # fmt: skip
+    names = {"state.db", "state.db.good", "gateway.log", "plan.json", "outputs.json", "read.json", "program.log"}
+    assert names <= {path.name for path in files}
+    assert names - {"plan.json"} <= {path.name for path in files if "midway" in path.parts}
+    hits, owned = {}, set()
+    for path in files:
+        found = set(found_in(path.read_bytes(), whole))
+        if "deployments" in path.parts and path.suffix in (".txt", ".log"):
+            owned |= found & {SCRIPT_LOG}
+            found.discard(SCRIPT_LOG)
+        if found - {OWNERS.get(path.name)}:
+            hits[str(path.relative_to(folder))] = found
     assert hits == {}
+    assert owned == {SCRIPT_LOG}
 
 
 def test_no_secret_in_what_was_printed(whole: Report) -> None:
@@ -107,6 +125,23 @@ def test_no_secret_in_a_command_line(whole: Report) -> None:
     assert any("sandbox serve" in line for line in whole.arguments)
     assert any("score.py" in line for line in whole.arguments)
     assert found_in("\n".join(whole.arguments).encode(), whole) == []
+
+
+def test_no_secret_in_the_environment_of_a_process_that_it_is_not_for(whole: Report) -> None:
+    hits: dict[str, set[str]] = {}
+    for line, environment in whole.environments:
+        if found := set(found_in(environment.encode(), whole)):
+            work = next((name for name in ("jobs", "deployments") if f"/.sandbox/work/{name}/" in environment), "")
+            command = "sandbox serve" not in line and ("-m sandbox" in line or "cover.py" in line)
+            hits.setdefault(work or ("command" if command else line), set()).update(found)
+    assert hits == {
+        "command": {"a variable of the program"},  # whom the user gave it to, and a helper that it waits for
+        "jobs": {"a job's variable"},
+        "deployments": {"a deployment's variable", SCRIPT_LOG},
+    }
+    gateways = [environment for line, environment in whole.environments if "sandbox serve" in line]
+    assert gateways
+    assert not any(found_in(environment.encode(), whole) for environment in gateways)
 
 
 def test_what_holds_secrets_is_its_owners_only(folder: Path, whole: Report) -> None:

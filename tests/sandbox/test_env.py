@@ -10,7 +10,7 @@ import pytest
 
 from sandbox import launch
 from sandbox.constants import SUBSCRIPTION_ID
-from tests.sandbox.conftest import Sandbox
+from tests.sandbox.conftest import Sandbox, local_free
 
 ROOT = Path(__file__).parents[2]
 PYTHON = sys.executable
@@ -21,7 +21,7 @@ UNSET = f'eval "$({PYTHON} -m sandbox env --unset)"'
 
 def shell(sandbox: Sandbox, script: str, **more: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ARM_", "AZURE_", "PULUMI_"))}
-    environment = {**launch.local_free(kept), "PYTHONPATH": str(ROOT), "SANDBOX_HOME": str(sandbox.home.root), **more}
+    environment = {**local_free(kept), "PYTHONPATH": str(ROOT), "SANDBOX_HOME": str(sandbox.home.root), **more}
     return subprocess.run(
         ["/bin/sh", "-ec", script], env=environment, text=True, capture_output=True, timeout=60, check=False
     )

@@ -209,6 +209,8 @@ def run(raw):
             file.write(os.environ["VARIANT"])
     if "exit" in asked:
         os._exit(3)
+    if "raise" in asked:
+        raise ValueError(os.environ[asked["raise"]])
     time.sleep(asked.get("sleep", 0))
     if "status" in asked:
         from azureml_inference_server_http.api.aml_response import AMLResponse

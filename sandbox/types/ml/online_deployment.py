@@ -51,7 +51,7 @@ class OnlineDeployment(Kind):
     system_data = True
     frozen = ("properties.endpointComputeType",)
     hidden = (_SERVED,)
-    sealed = ("properties.environmentVariables",)
+    sealed = ("properties.environmentVariables", f"{_SERVED}.properties.environmentVariables")
     defaults = {
         "sku": {"name": "Default", "capacity": 1},
         "properties.endpointComputeType": "Managed",
