@@ -85,9 +85,17 @@ def parser() -> argparse.ArgumentParser:
 
     env = verb("env", _env, "print the variables that make any Azure client local", as_json=False)
     env.add_argument("--pulumi", action="store_true", help="also those that make the Pulumi CLI local")
+    env.add_argument("--as", dest="who", metavar="NAME", help="sign in as this identity (see identity)")
     env.add_argument("--unset", action="store_true", help="print what undoes it")
     inside = verb("run", _run, "run a command with those variables, and the gateway: run -- COMMAND ...", as_json=False)
+    inside.add_argument("--as", dest="who", metavar="NAME", help="sign in as this identity (see identity)")
     inside.add_argument("command", nargs="+", help="the command and its arguments, after --")
+    _identity_verbs(verb("identity", _identity, "add, list and remove those that `env --as` and `run --as` become"))
+    log = verb("log", _log, "who changed what, when and with which result; refused changes too (the activity log)")
+    log.add_argument("--since", default="1d", metavar="TIME", help="30m, 12h, 7d or a time (default: 1d)")
+    log.add_argument("--by", metavar="NAME", help="an identity's name, user principal name, object id or client id")
+    log.add_argument("--resource", metavar="NAME", help="a resource's or group's name or id, with all below it")
+    log.add_argument("--status", help="Accepted, Succeeded or Failed")
     serve = verb("serve", _serve, "run the gateway in the foreground", as_json=False)
     serve.add_argument(
         "--port", type=_port, default=0, help="port on 127.0.0.1 (default: the last one, else a free one)"
@@ -152,9 +160,10 @@ def _env(options: argparse.Namespace, console: Console, home: Home) -> tuple[int
     if options.unset:
         from sandbox.provider.plugin import variables as of_pulumi
 
-        print("\n".join(launch.forgets([*launch.environment(home), *of_pulumi(home)])))
+        names = dict.fromkeys([*launch.environment(home), *launch.SIGN_IN, *of_pulumi(home)])
+        print("\n".join(launch.forgets(names)))
         return EXIT_OK, None
-    variables = _variables(console, home)
+    variables = _variables(options, console, home)
     if variables is None:
         return EXIT_FAILED, None
     if options.pulumi:
@@ -173,22 +182,57 @@ def _env(options: argparse.Namespace, console: Console, home: Home) -> tuple[int
 def _run(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
     if home.database.exists():
         launch.ensure(home)
-    variables = _variables(console, home)
+    variables = _variables(options, console, home)
     if variables is None:
         return EXIT_FAILED, None
+    kept = {name: value for name, value in os.environ.items() if name not in launch.SIGN_IN}
     try:
-        os.execvpe(options.command[0], options.command, {**os.environ, **variables})  # noqa: S606 - what was asked
+        os.execvpe(options.command[0], options.command, {**kept, **variables})  # noqa: S606 - what was asked
     except OSError as error:
         console.error(f"{options.command[0]}: {error.strerror}; want a command that this shell would find")
     return EXIT_USAGE, None
 
 
-def _variables(console: Console, home: Home) -> dict[str, str] | None:
+def _variables(options: argparse.Namespace, console: Console, home: Home) -> dict[str, str] | None:
     server = launch.running(home)
     if server is None:
         console.error("the sandbox is not running; start it with: make up")
         return None
+    if options.who is not None:
+        from sandbox.identity import variables
+
+        return variables(home, server, options.who)
     return launch.client_environment(home, server)
+
+
+def _identity_verbs(verb: argparse.ArgumentParser) -> None:
+    does = verb.add_subparsers(dest="does", required=True, metavar="add|list|remove")
+    add = does.add_parser("add", help="add an identity, or give one that is there another role or credential")
+    add.add_argument("name", metavar="NAME", help="how it is called")
+    add.add_argument("--role", help="a role's name, built in or custom; is added to those that it has")
+    add.add_argument("--scope", help="where: subscription, a resource group's name, or the id of a resource")
+    add.add_argument("--kind", help="service-principal (default), user-assigned or person")
+    add.add_argument(
+        "--federated", nargs=2, metavar=("ISSUER", "SUBJECT"),
+        help="sign in with a token of that issuer for that subject, as a pipeline does, and with no secret",
+    )  # fmt: skip
+    does.add_parser("list", help="list them with their roles")
+    remove = does.add_parser("remove", help="take one away, with its credentials and role assignments")
+    remove.add_argument("name", metavar="NAME", help="which")
+    for each in does.choices.values():
+        each.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def _identity(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    from sandbox.identity import run
+
+    return run(options, console, home)
+
+
+def _log(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:
+    from sandbox.log import log
+
+    return log(options, console, home)
 
 
 def _serve(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:

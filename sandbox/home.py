@@ -51,6 +51,11 @@ class Home:
         return self.root / "caller.secret"
 
     @property
+    def identities(self) -> Path:
+        """Secrets and tokens of the identities that somebody here may become."""
+        return self.root / "identities"
+
+    @property
     def server(self) -> Path:
         """Process id, port and start time of the running gateway."""
         return self.root / "server.json"

@@ -28,6 +28,11 @@ _ROUTE = frozenset({
 _BEFORE = "SANDBOX_BEFORE_"
 _NEEDED = frozenset({"HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"})
 _NEEDED_HEADS = ("LC_", "PYTHON")
+# What decides as whom a client signs in: one who becomes somebody must not keep half of somebody else.
+SIGN_IN = (
+    "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_USERNAME", "AZURE_PASSWORD", "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_AUTHORITY_HOST", "ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "ARM_USE_OIDC", "ARM_OIDC_TOKEN_FILE_PATH",
+)  # fmt: skip
 
 # Gateways that this process started: their parent must collect their exit, or they stay on as zombies.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -183,6 +188,7 @@ def environment(home: Home, port: int = 0, secret: str = "") -> dict[str, str]:
 def exports(variables: Mapping[str, str]) -> list[str]:
     """Lines that a shell evaluates. A way to the network that was set before is put aside, not lost."""
     lines = [f"export {_BEFORE}{name}={shlex.quote(before)}" for name, before in put_aside(variables).items()]
+    lines += [f"unset {name}" for name in SIGN_IN if name in os.environ and name not in variables]
     return lines + [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 

@@ -19,8 +19,10 @@ import uvloop
 from uvicorn.server import ServerState
 
 from sandbox import clock, launch
+from sandbox.arm import activity, directory
 from sandbox.arm.access import Tokens
 from sandbox.arm.azure import Azure
+from sandbox.arm.keys import hash_secret
 from sandbox.arm.kind import Kind
 from sandbox.arm.operations import Operations, going, purge_expired
 from sandbox.arm.registry import Registry
@@ -35,7 +37,6 @@ from sandbox.gateway.pipeline import Pipeline
 from sandbox.gateway.tunnel import Tunnel
 from sandbox.home import Home
 from sandbox.planes.admin import Admin
-from sandbox.planes.login import hash_secret
 from sandbox.store.db import Store
 from sandbox.store.retention import LOG_BYTES, keep_forgetting
 from sandbox.work.workshop import Workshop
@@ -87,6 +88,8 @@ async def _serve(home: Home, port: int) -> None:
     store = Store(home.database)
     azure = Azure(store, Registry.find(Schema(home.cache)), home)
     tokens = await Tokens.open(store)
+    await directory.prepare(store)
+    await activity.prepare(store)
     azure.operations = operations = Operations(azure)
     azure.work = Workshop(azure)
     await _bear(azure, home)

@@ -10,7 +10,7 @@ import jwt
 
 from sandbox import clock
 from sandbox.arm.errors import ArmError
-from sandbox.arm.roles import ROLES
+from sandbox.arm.roles import DEFINITION, ROLES, Role, custom
 from sandbox.arm.settings import setting
 from sandbox.constants import TENANT_ID
 from sandbox.store.db import Reader, Store
@@ -19,8 +19,9 @@ LIFETIME_SECONDS = 3600
 _SKEW_SECONDS = 300
 _ALGORITHM = "HS256"
 _ISSUER = f"https://sts.windows.net/{TENANT_ID}/"
-# What the sandbox itself was born with has no resource, and so no date.
-_GRANTS = """SELECT grants.scope, grants.role, resources.created FROM grants LEFT JOIN resources USING (key)
+# What the sandbox itself was born with has no resource, and so no date. A principal that is gone may do nothing more.
+_GRANTS = """SELECT grants.scope, grants.role, resources.created
+FROM grants JOIN principals ON principals.object_id = grants.principal LEFT JOIN resources USING (key)
 WHERE grants.principal = ?"""
 
 
@@ -61,13 +62,26 @@ class Tokens:
             raise RuntimeError("the token key that was just written is not there")
         return cls(row["value"])
 
-    def issue(self, object_id: str, client_id: str, audience: str, seconds: int = LIFETIME_SECONDS) -> str:
-        """A token for one audience, with the claims that Entra puts into an application's."""
+    def issue(
+        self, object_id: str, client_id: str, audience: str, seconds: int = LIFETIME_SECONDS, *, person: str = ""
+    ) -> str:
+        """A token for one audience, with the claims that Entra puts into an application's, or into a person's.
+
+        Args:
+            object_id: the principal.
+            client_id: the application that it signed in as, or through.
+            audience: what the token is for.
+            seconds: its life.
+            person: the user principal name; '' for an application.
+        """
         issued = int(clock.now().timestamp())
+        own = {"appidacr": "0", "scp": "user_impersonation", "upn": person} if person else {
+            "appidacr": "1", "idtyp": "app"
+        }  # fmt: skip
         claims = {
             "aud": audience, "iss": _ISSUER, "iat": issued, "nbf": issued,
-            "exp": issued + seconds, "appid": client_id, "appidacr": "1", "idtyp": "app", "oid": object_id,
-            "sub": object_id, "tid": TENANT_ID, "ver": "1.0", "uti": clock.new_hex(16),
+            "exp": issued + seconds, "appid": client_id, "oid": object_id,
+            "sub": object_id, "tid": TENANT_ID, "ver": "1.0", "uti": clock.new_hex(16), **own,
         }  # fmt: skip
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
@@ -132,10 +146,19 @@ def allowed(reader: Reader, object_id: str, action: str, scope: str, *, data: bo
         above = grant["scope"]
         if delay and grant["created"] and _age(grant["created"]) < float(delay):
             continue
-        role = ROLES.get(grant["role"])
-        if role and here.startswith(above if above == "/" else above + "/") and role.allows(action, data):
+        if here.startswith(above if above == "/" else above + "/") and any(
+            role.allows(action, data) for role in _roles(reader, grant["role"])
+        ):
             return True
     return False
+
+
+def _roles(reader: Reader, guid: str) -> tuple[Role, ...]:
+    """What a role definition allows: a built-in one, or a custom one, each of whose permissions stands alone."""
+    if built_in := ROLES.get(guid):
+        return (built_in,)
+    row = reader.one("SELECT body FROM resources WHERE kind = ? AND lower(name) = ?", (DEFINITION.lower(), guid))
+    return custom(row["body"]) if row else ()
 
 
 def require(reader: Reader, object_id: str, action: str, scope: str, *, data: bool = False) -> None:

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from sandbox.arm.activity import asking
 from sandbox.arm.registry import Registry
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.home import Home
@@ -45,7 +46,8 @@ class Azure(View):
 
     async def change(self, caller: str, write: Callable[[Change], T]) -> T:
         """Run `write` in a durable transaction on behalf of `caller`."""
-        return await self.store.write(lambda tx: write(Change(tx, self.registry, caller)))
+        asked = asking.get()  # another task writes it
+        return await self.store.write(lambda tx: write(Change(tx, self.registry, caller, asked)))
 
     async def revise(self, me: Resource, write: Callable[[Resource], None]) -> bool:
         """Merge the result of slow work: only if the resource still lives.

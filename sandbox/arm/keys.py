@@ -45,6 +45,11 @@ def same(given: str, kept: str) -> bool:
     return hmac.compare_digest(given.encode(), kept.encode())
 
 
+def hash_secret(secret: str) -> str:
+    """How the state keeps the secret of whoever signs in. It is random and long, so one round is enough."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
 def seal(reader: Reader, text: str, *purpose: str) -> str:
     """The text encrypted, to be kept in the state."""
     return _cipher(reader, purpose).encrypt(text.encode()).decode()

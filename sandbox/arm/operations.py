@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from sandbox import clock
-from sandbox.arm import access, ids
+from sandbox.arm import access, activity, ids
 from sandbox.arm.azure import Azure
 from sandbox.arm.errors import ArmError
 from sandbox.arm.ids import ResourceId
@@ -230,6 +230,10 @@ class Operations:
                 purge(change, me.id.text)
         elif verb in _STATE:
             change.tx.run("UPDATE resources SET state = ? WHERE key = ?", (state, key))
+        if state != "Canceled":
+            done = {"create": "write", "update": "write", "delete": "delete", "purge": "delete"}
+            what = self._azure.registry.need(ids.parse(key)).operation(done.get(verb, f"{verb}/action"))
+            activity.end(change.tx, key, what, error.status if error else 200, error)
         change.tx.run(
             "UPDATE operations SET state = ?, error = ?, result = ?, ended = ? WHERE id = ?",
             (

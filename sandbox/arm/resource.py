@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import clock
 from sandbox.arm import ids
+from sandbox.arm.activity import Asked
 from sandbox.arm.errors import ArmError, not_found
 from sandbox.arm.ids import ResourceId
 from sandbox.arm.sealing import closed, opened
@@ -238,12 +239,14 @@ class Change(View):
 
     tx: Tx = field()
     caller: str = ""
+    asked: Asked | None = None
 
-    def __init__(self, tx: Tx, registry: "Registry", caller: str) -> None:
+    def __init__(self, tx: Tx, registry: "Registry", caller: str, asked: Asked | None = None) -> None:
         super().__init__(tx, registry)
         tx.resources = True
         self.tx = tx
         self.caller = caller
+        self.asked = asked
 
     def save(self, me: Resource) -> None:
         """Write the resource as it stands, with a new ETag and generation."""

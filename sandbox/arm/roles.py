@@ -1,11 +1,14 @@
-"""Built-in roles that the access check knows, by role definition id.
+"""Built-in roles that the access check knows, by role definition id, and how custom ones are read.
 
 Source: learn.microsoft.com, "Azure built-in roles".
 """
 
+import json
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+
+DEFINITION = "Microsoft.Authorization/roleDefinitions"
 
 
 @dataclass(frozen=True)
@@ -17,20 +20,36 @@ class Role:
         actions: control-plane actions, with ``*``.
         not_actions: taken out of them.
         data_actions: data-plane actions, with ``*``.
+        not_data_actions: taken out of them.
     """
 
     name: str
     actions: tuple[str, ...] = ()
     not_actions: tuple[str, ...] = ()
     data_actions: tuple[str, ...] = field(default=())
+    not_data_actions: tuple[str, ...] = field(default=())
 
     def allows(self, action: str, data: bool) -> bool:
         """Whether the role covers an action."""
-        if data:
-            return any(_match(pattern, action) for pattern in self.data_actions)
-        return any(_match(pattern, action) for pattern in self.actions) and not any(
-            _match(pattern, action) for pattern in self.not_actions
+        given, taken = (self.data_actions, self.not_data_actions) if data else (self.actions, self.not_actions)
+        return any(_match(pattern, action) for pattern in given) and not any(
+            _match(pattern, action) for pattern in taken
         )
+
+
+@lru_cache(maxsize=256)
+def custom(body: str) -> tuple[Role, ...]:
+    """A custom role definition's permissions.
+
+    Args:
+        body: the definition as it is kept, JSON.
+    """
+    properties = json.loads(body)["properties"]
+    parts = ("actions", "notActions", "dataActions", "notDataActions")
+    return tuple(
+        Role(properties["roleName"], *(tuple(each.get(part) or ()) for part in parts))
+        for each in properties["permissions"]
+    )
 
 
 @lru_cache(maxsize=16384)

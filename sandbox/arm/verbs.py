@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox import clock
+from sandbox.arm import activity
 from sandbox.arm.accept import accept, need_group
 from sandbox.arm.azure import Azure
 from sandbox.arm.errors import ArmError, not_found
@@ -62,7 +62,8 @@ class Verbs:
             kind.stored(new, old, change)
             if lingers:
                 operation = self._operations.record(change, new, verb)
-            log_activity(change, f"{kind.arm_type}/write", new.id.key, 200 if old else 201)
+            accepted = "Accepted" if operation else ""
+            log_activity(change, kind.operation("write"), new.id.text, 200 if old else 201, accepted)
             return new, old is None, operation
 
         result = await self._azure.change(caller, write)
@@ -96,14 +97,15 @@ class Verbs:
             if me.state == state_during(verb) and (running := self._operations.under_way(change, me.id.key, verb)):
                 return True, running
             kind.check_delete(me, change)
-            log_activity(change, f"{kind.arm_type}/delete", me.id.key, 200)
             kinds = [kind, *(change.registry.need(below.id) for below in change.under(me.id.text))]
             slow = any(type(each).remove is not Kind.remove for each in kinds)
             if not slow and not (kind.lro and self._operations.pace() != "now"):
+                log_activity(change, kind.operation("delete"), me.id.text, 200)
                 erase_tree(change, me)
                 if purging:
                     purge(change, me.id.text)
                 return True, ""
+            log_activity(change, kind.operation("delete"), me.id.text, 200, "Accepted")
             me.state = state_during(verb)
             change.save(me)
             return True, self._operations.record(change, me, verb)
@@ -129,11 +131,18 @@ class Verbs:
             me = await self.get(where)
         if method.arm_slow:  # type: ignore[attr-defined]
             verb = method.arm_action  # type: ignore[attr-defined]
-            operation = await self._azure.change(caller, lambda change: self._operations.record(change, me, verb))
+
+            def begin(change: Change) -> str:
+                log_activity(change, kind.operation(f"{verb}/action"), me.id.text, 202, "Accepted")
+                return self._operations.record(change, me, verb)
+
+            operation = await self._azure.change(caller, begin)
             self._operations.launch(operation)
             return None, operation
         answer = method(me, body, self._azure.on_behalf_of(caller))
-        return (await answer if inspect.isawaitable(answer) else answer), ""
+        answer = await answer if inspect.isawaitable(answer) else answer
+        await activity.note(self._azure.store, caller, kind.operation(f"{method.arm_action}/action"), me.id.text)  # type: ignore[attr-defined]
+        return answer, ""
 
 
 def check_name(namespace: str, body: Body, view: View) -> Body:
@@ -168,9 +177,6 @@ def _conditions(old: Resource | None, conditions: dict[str, str]) -> None:
         raise ArmError(412, "PreconditionFailed", "If-None-Match was '*', and the resource exists.")
 
 
-def log_activity(change: Change, what: str, key: str, status: int) -> None:
+def log_activity(change: Change, what: str, resource: str, status: int, state: str = "") -> None:
     """Write the activity log's line in the same transaction as the change."""
-    change.tx.run(
-        "INSERT INTO activity (at, caller, action, key, status, correlation) VALUES (?,?,?,?,?,?)",
-        (clock.timestamp(), change.caller, what, key, status, clock.new_id()),
-    )
+    activity.record(change.tx, change.caller, what, resource, status, asked=change.asked, state=state)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from sandbox import clock
 from sandbox.arm.errors import ArmError
 
 HEAD_LIMIT = 64 * 1024  # bytes of a request's line and headers
@@ -27,9 +28,11 @@ class Request:
         headers: by lower-case name.
         query: by name as written; the last wins.
         head_size: bytes of its line and headers.
+        id: its own, which its answer names.
     """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.id = clock.new_id()
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.raw_path: str = scope["raw_path"].decode("latin-1").partition("?")[0]

@@ -27,7 +27,6 @@ class Pipeline:
             return
         begun = time.perf_counter()
         request = Request(scope, receive)
-        identity = clock.new_id()
         try:
             response = await self._answer(request)
         except BrokenError as broken:
@@ -37,9 +36,9 @@ class Pipeline:
         except ConnectionResetError:
             log.info("%s %s%s: the client left", request.method, request.host, request.path)
             return
-        response.headers.setdefault("x-ms-request-id", identity)
+        response.headers.setdefault("x-ms-request-id", request.id)
         response.headers.setdefault(
-            "x-ms-correlation-request-id", request.headers.get("x-ms-correlation-request-id", identity)
+            "x-ms-correlation-request-id", request.headers.get("x-ms-correlation-request-id", request.id)
         )
         if client := request.headers.get("x-ms-client-request-id"):
             response.headers.setdefault("x-ms-client-request-id", client)

@@ -3,10 +3,12 @@
 import asyncio
 import hmac
 import os
+import re
 import signal
 from typing import Any
 
 from sandbox.arm.accept import need_name
+from sandbox.arm.directory import Directory
 from sandbox.arm.errors import ArmError
 from sandbox.arm.ids import parse
 from sandbox.arm.settings import SETTINGS, fits
@@ -25,7 +27,7 @@ class Admin(Plane):
     faults: Faults
 
     async def handle(self, request: Request, names: dict[str, str]) -> Response:
-        """Health without a secret; faults, settings, changes behind the client's back and stop with it."""
+        """Health without a secret; faults, settings, identities, changes behind the client's back and stop with it."""
         if request.path == "/health":
             return json_response({"status": "ready", "pid": os.getpid()})
         expected = f"Bearer {self.azure.home.secret.read_text(encoding='utf-8').strip()}"
@@ -36,6 +38,8 @@ class Admin(Plane):
                 "AuthenticationFailed",
                 "The sandbox's own address wants the caller's secret as a bearer token.",
             )
+        if found := re.fullmatch(r"/identities(?:/(.*))?", request.path, re.DOTALL):
+            return await self._identity(request, found[1])
         match request.method, request.path:
             case "GET", "/faults":
                 return json_response({"value": self.faults.receipts()})
@@ -58,6 +62,20 @@ class Admin(Plane):
                 asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
                 return Response(202)
         raise ArmError(404, "NotFound", f"{request.method} {request.path} is not served here.")
+
+    async def _identity(self, request: Request, name: str | None) -> Response:
+        """Those that somebody here may become: all, or one that is added, signed in as, or removed."""
+        directory = Directory(self.azure, self.operations)
+        match request.method, name:
+            case "GET", None:
+                return json_response({"value": directory.listing()})
+            case "PUT", str():
+                return json_response(await directory.add(name, await request.json() or {}))
+            case "POST", str():
+                return json_response(directory.sign_in(name))
+            case "DELETE", str():
+                return json_response(await directory.remove(name))
+        raise ArmError(405, "MethodNotAllowed", f"{request.method} is not allowed on '{request.path}'.")
 
     def _refused(self, body: dict[str, Any]) -> list[dict[str, str]]:
         """Which of some resources could not be created because of their names, and why; for a preview."""

@@ -1,19 +1,24 @@
-"""Entra ID: discovery and tokens for applications that sign in with a secret."""
+"""Entra ID: discovery, and tokens for applications and people, with a secret or with another issuer's token."""
 
-import hashlib
-import hmac
 import json
+import re
+import sqlite3
 from typing import Any
 from urllib.parse import parse_qsl
 
+import jwt
+
+from sandbox.arm import federation
 from sandbox.arm.access import LIFETIME_SECONDS
 from sandbox.arm.errors import ArmError
+from sandbox.arm.keys import hash_secret, same
 from sandbox.constants import TENANT_ID
 from sandbox.gateway.hosts import Plane
 from sandbox.gateway.http import Request, Response, json_response
 
 _FORM_LIMIT = 64 * 1024
 _HOST = "login.microsoftonline.com"
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 class Login(Plane):
@@ -30,13 +35,11 @@ class Login(Plane):
             return json_response(_configuration())
         if path.endswith(("/discovery/v2.0/keys", "/discovery/keys")):
             return json_response({"keys": []})
-        if path.endswith(("/oauth2/v2.0/token", "/oauth2/token")):
-            if path.strip("/").split("/")[0] != TENANT_ID:
-                raise ArmError(
-                    400,
-                    "invalid_request",
-                    f"AADSTS90002: Tenant '{path.strip('/').split('/')[0]}' not found.",
-                )
+        if path.startswith("/common/userrealm/"):
+            return json_response({"ver": "1.0", "account_type": "Managed", "domain_name": path.rpartition("@")[2]})
+        if found := re.fullmatch(r"/([^/]+)/oauth2/(v2\.0/)?token", path):
+            if found[1] != TENANT_ID:
+                raise ArmError(400, "invalid_request", f"AADSTS90002: Tenant '{found[1]}' not found.")
             return await self._token(request)
         raise ArmError(404, "not_found", f"{request.method} {request.path} is not served by the sandbox's sign-in.")
 
@@ -47,37 +50,75 @@ class Login(Plane):
 
     async def _token(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body(_FORM_LIMIT)).decode("latin-1")))
-        if form.get("grant_type") != "client_credentials":
-            raise ArmError(
-                400, "unsupported_grant_type",
-                f"AADSTS70003: grant_type '{form.get('grant_type')}' is not supported; the sandbox signs in "
-                "applications with client_credentials.",
-            )  # fmt: skip
-        row = self.azure.reader.one("SELECT * FROM principals WHERE client_id = ?", (form.get("client_id", ""),))
-        if row is None:
-            raise ArmError(
-                400,
-                "unauthorized_client",
-                f"AADSTS700016: Application '{form.get('client_id')}' was not found.",
-            )
-        if not row["secret_hash"] or not hmac.compare_digest(
-            row["secret_hash"], hash_secret(form.get("client_secret", ""))
-        ):
-            raise ArmError(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.")
+        match form.get("grant_type"):
+            case "client_credentials":
+                row = self._application(form)
+            case "password":
+                row = self._person(form)
+            case other:
+                raise ArmError(
+                    400, "unsupported_grant_type",
+                    f"AADSTS70003: grant_type '{other}' is not supported; the sandbox signs in applications with "
+                    "client_credentials and people with password.",
+                )  # fmt: skip
         audience = _audience(form)
-        token = self.tokens.issue(row["object_id"], row["client_id"], audience)
+        person = row["client_id"] if "@" in row["client_id"] else ""
+        client = form.get("client_id", "") if person else row["client_id"]
         answer: dict[str, Any] = {
             "token_type": "Bearer",
             "expires_in": LIFETIME_SECONDS,
             "ext_expires_in": LIFETIME_SECONDS,
-            "access_token": token,
+            "access_token": self.tokens.issue(row["object_id"], client, audience, person=person),
         }
+        if person and "openid" in form.get("scope", "").split():
+            answer["id_token"] = _id_token(row, client)
         return json_response(answer)
 
+    def _application(self, form: dict[str, str]) -> sqlite3.Row:
+        """Whoever shows an application's secret, or a token that stands for it.
 
-def hash_secret(secret: str) -> str:
-    """How a client secret is kept. It is random and long, so one round is enough."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+        Raises:
+            ArmError: 400 or 401, as Entra refuses.
+        """
+        row = self.azure.reader.one("SELECT * FROM principals WHERE client_id = ?", (form.get("client_id", ""),))
+        if row is None or "@" in row["client_id"]:
+            raise ArmError(
+                400, "unauthorized_client", f"AADSTS700016: Application '{form.get('client_id')}' was not found."
+            )
+        if assertion := form.get("client_assertion"):
+            if form.get("client_assertion_type") != _ASSERTION:
+                raise ArmError(400, "invalid_request", f"AADSTS900144: client_assertion_type must be '{_ASSERTION}'.")
+            federation.need_trusted(assertion, row["object_id"], row["resource"], self.azure)
+        elif not _proves(form.get("client_secret", ""), row):
+            raise ArmError(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.")
+        return row
+
+    def _person(self, form: dict[str, str]) -> sqlite3.Row:
+        """Whoever shows a person's password.
+
+        Raises:
+            ArmError: 400, the same for a person that is not there.
+        """
+        who = form.get("username", "").lower()
+        row = self.azure.reader.one("SELECT * FROM principals WHERE client_id = ?", (who,)) if "@" in who else None
+        if row is None or not _proves(form.get("password", ""), row):
+            raise ArmError(
+                400, "invalid_grant", "AADSTS50126: Error validating credentials due to invalid username or password."
+            )
+        return row
+
+
+def _proves(secret: str, row: sqlite3.Row) -> bool:
+    return bool(row["secret_hash"]) and same(hash_secret(secret), row["secret_hash"])
+
+
+def _id_token(row: sqlite3.Row, client: str) -> str:
+    """Who signed in, for the client's own eyes: nothing in the sandbox takes it."""
+    claims = {
+        "aud": client, "iss": f"https://{_HOST}/{TENANT_ID}/v2.0", "tid": TENANT_ID, "oid": row["object_id"],
+        "sub": row["object_id"], "preferred_username": row["client_id"], "name": row["name"], "ver": "2.0",
+    }  # fmt: skip
+    return jwt.encode(claims, "", algorithm="none")
 
 
 def _audience(form: dict[str, str]) -> str:

@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from sandbox.arm import access, ids
+from sandbox.arm import access, activity, ids
 from sandbox.arm.access import Caller
 from sandbox.arm.errors import ArmError
 from sandbox.arm.ids import ResourceId
@@ -17,6 +17,8 @@ _HOST = "management.azure.com"
 _AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?")
 _POLL_MILLISECONDS = "50"
+_CHANGES = ("PUT", "PATCH", "DELETE", "POST")
+_EVENTS = re.compile(r"(?i)(/subscriptions/[^/]+)/providers/Microsoft\.Insights/eventtypes/management/values")
 # The one type that clients also ask for without its namespace.
 _DEPLOYMENTS = re.compile(r"(?i)^(/subscriptions/[^/]+/resourcegroups/[^/]+)(/deployments/.+)")
 
@@ -38,16 +40,53 @@ class ResourceManager(Plane):
             raise ArmError(
                 400, code, f"The api-version query parameter is '{version}'; want a date such as 2025-12-01."
             )
+        activity.asking.set(activity.Asked.of(request.id, request.headers, request.method))
+        try:
+            return await self._answer(request, caller, path)
+        except ArmError as error:
+            if request.method in _CHANGES and (what := self._meant(request.method, path)):
+                await activity.note(self.azure.store, caller.object_id, *what, error)
+            raise
+
+    async def _answer(self, request: Request, caller: Caller, path: str) -> Response:
+        """What a path means: an operation, an action, the activity log, a collection or a resource."""
         parts = path.strip("/").split("/")
         if found := re.fullmatch(r".*/(operationsStatus|operationResults)/([^/]+)", path):
             return await self._operation(caller, found[1], found[2])
         if request.method == "POST":
             return await self._post(request, caller, parts)
+        if (found := _EVENTS.fullmatch(path)) and request.method == "GET":
+            return self._events(request, caller, found[1])
         if _is_collection(parts):
             if request.method != "GET":
                 raise _method_not_allowed(request)
             return self._list(request, caller, parts)
         return await self._one(request, caller, ids.parse(path))
+
+    def _events(self, request: Request, caller: Caller, subscription: str) -> Response:
+        """The activity log, for who may read it at the narrowest scope that the filter names."""
+        wanted = activity.read_filter(request.query.get("$filter", ""))
+        scope = f"{subscription}/resourceGroups/{wanted.group}" if wanted.group else subscription
+        access.require(self.azure.reader, caller.object_id, activity.READ, wanted.resource or scope)
+        before = _number(request, "$skipToken", 0)
+        rows = activity.lines(self.azure.reader, wanted, scope, before, activity.PAGE + 1)
+        shown = [activity.selected(activity.event(row), request.query.get("$select", "")) for row in rows]
+        page: dict[str, Any] = {"value": shown[: activity.PAGE]}
+        if len(rows) > activity.PAGE:
+            page["nextLink"] = _link(request, rows[activity.PAGE - 1]["id"])
+        return json_response(page)
+
+    def _meant(self, method: str, path: str) -> tuple[str, str] | None:
+        """The action and the resource of a change, for the log; None for what is in no subscription."""
+        target, _, name = path.rpartition("/") if method == "POST" else (path, "", "")
+        try:
+            where = ids.parse(target)
+        except ArmError:
+            return None
+        verb = {"PUT": "write", "PATCH": "write", "DELETE": "delete"}.get(method, f"{name}/action")
+        kind = self.azure.registry.get(where.type)
+        action = kind.operation(verb) if kind else f"{where.type}/{verb}"
+        return (action, where.text) if where.subscription else None
 
     async def _one(self, request: Request, caller: Caller, where: ResourceId) -> Response:
         verbs = Verbs(self.azure, self.operations)
@@ -204,9 +243,14 @@ def _page(request: Request, rows: list[Any]) -> dict[str, Any]:
     skip = _number(request, "$skipToken" if request.query.get("$skipToken") else "$skip", 0)
     if skip + top >= len(rows):
         return {"value": rows[skip:]}
+    return {"value": rows[skip : skip + top], "nextLink": _link(request, skip + top)}
+
+
+def _link(request: Request, mark: int) -> str:
+    """The address of the next page, which begins at a mark."""
     query = {key: value for key, value in request.query.items() if key not in ("$skipToken", "$skip")}
-    link = urlencode({**query, "$skipToken": skip + top}, safe="$", quote_via=quote)
-    return {"value": rows[skip : skip + top], "nextLink": f"https://{request.host}{request.raw_path}?{link}"}
+    link = urlencode({**query, "$skipToken": mark}, safe="$", quote_via=quote)
+    return f"https://{request.host}{request.raw_path}?{link}"
 
 
 def _number(request: Request, name: str, least: int) -> int:

@@ -191,7 +191,11 @@ class Program:
 
     def writes(self, after: int = 0) -> list[tuple[str, str, int]]:
         """(action, name, status) of each accepted write since a line of the activity log."""
-        rows = self.query("SELECT action, key, status FROM activity WHERE id > ? ORDER BY id", after)
+        rows = self.query(
+            "SELECT action, key, status FROM activity WHERE id > ? AND status < 400 AND action NOT LIKE '%/action' "
+            "AND (status > 200 OR NOT EXISTS (SELECT 1 FROM activity AS begun WHERE begun.id < activity.id "
+            "AND begun.correlation = activity.correlation AND begun.key = activity.key)) ORDER BY id", after,
+        )  # fmt: skip
         return [(row["action"].rpartition("/")[2], row["key"].rpartition("/")[2], row["status"]) for row in rows]
 
     def last_write(self) -> int:

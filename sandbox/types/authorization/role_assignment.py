@@ -1,9 +1,9 @@
 """Role assignment: who may do what, from its scope downwards."""
 
-from sandbox import clock
-from sandbox.arm.kind import Body, Kind, Name, Refusal
+from sandbox.arm.kind import Body, Kind, Refusal
 from sandbox.arm.resource import Change, Resource, View
 from sandbox.arm.roles import ROLES
+from sandbox.types.authorization.role_definition import GUID, find, within
 
 
 class RoleAssignment(Kind):
@@ -11,19 +11,27 @@ class RoleAssignment(Kind):
 
     arm_type = "Microsoft.Authorization/roleAssignments"
     level = "enforced"
-    name = Name(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "a GUID")
+    name = GUID
     provisioning = False
     frozen = ("properties.principalId", "properties.roleDefinitionId")
-    differs = {"properties.condition": "kept, not evaluated"}
+    differs = {"properties.condition": "refused: it would grant less than the role, and nothing evaluates it"}
 
     def check(self, new: Resource, old: Resource | None, view: View) -> None:
         """The role and the principal must exist, and no second assignment of the same three."""
         role, principal = _role(new), str(new.get("properties.principalId", ""))
-        if role not in ROLES:
+        own = None if role in ROLES else find(role, view)
+        if role not in ROLES and (own is None or not within(own, new.id.scope)):
             raise Refusal(
                 400, "RoleDefinitionDoesNotExist",
-                f"The specified role definition with ID '{role}' does not exist; the sandbox knows the built-in roles "
-                f"{', '.join(sorted(each.name for each in ROLES.values()))}.",
+                f"The specified role definition with ID '{role}' does not exist at this scope; the sandbox knows the "
+                f"built-in roles {', '.join(sorted(each.name for each in ROLES.values()))}, and custom ones within "
+                "their assignable scopes.",
+            )  # fmt: skip
+        if new.get("properties.condition"):
+            raise Refusal(
+                400, "RoleAssignmentConditionNotSupported",
+                "properties.condition is not evaluated by the sandbox, and without it the role would grant more: leave "
+                "it out, or give a custom role that allows less.",
             )  # fmt: skip
         if view.reader.one("SELECT 1 FROM principals WHERE object_id = ?", (principal,)) is None:
             raise Refusal(400, "PrincipalNotFound", f"Principal '{principal}' does not exist in the directory.")
@@ -53,16 +61,3 @@ class RoleAssignment(Kind):
 
 def _role(me: Resource) -> str:
     return str(me.get("properties.roleDefinitionId", "")).rsplit("/", 1)[-1].lower()
-
-
-class RoleDefinition(Kind):
-    """``Microsoft.Authorization/roleDefinitions``: the built-in ones are there; custom ones are kept."""
-
-    arm_type = "Microsoft.Authorization/roleDefinitions"
-    level = "recorded"
-    provisioning = False
-    differs = {"permissions": "a custom role is kept but grants nothing"}
-
-    def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
-        """When it was written."""
-        new.properties["updatedOn"] = clock.timestamp()

@@ -8,12 +8,11 @@ from urllib.parse import parse_qsl
 
 from sandbox.arm import access
 from sandbox.arm.errors import ArmError
-from sandbox.arm.keys import same
+from sandbox.arm.keys import hash_secret, same
 from sandbox.arm.kind import Body, Refusal
 from sandbox.arm.resource import Resource, View
 from sandbox.planes.blob_access import account_as_reached, check_signature
 from sandbox.planes.blob_target import Account
-from sandbox.planes.login import hash_secret
 from sandbox.types.storage.account import UNIQUE
 from sandbox.types.storage.container import container_id
 

@@ -15,3 +15,7 @@ class ResourceGroup(Kind):
     tracked = True
     lro = True
     frozen = ("managedBy",)
+
+    def operation(self, verb: str) -> str:
+        """Azure's roles name groups below their subscription."""
+        return f"Microsoft.Resources/subscriptions/resourceGroups/{verb}"

@@ -233,4 +233,4 @@ def test_every_change_is_in_the_activity_log(sandbox: Sandbox) -> None:
     connection = sqlite3.connect(f"file:{sandbox.home.database}?mode=ro", uri=True)
     rows = connection.execute("SELECT caller, action FROM activity WHERE key LIKE '%/logged'").fetchall()
     connection.close()
-    assert rows == [(OBJECT_ID, "Microsoft.Resources/resourceGroups/write")]
+    assert rows == [(OBJECT_ID, "Microsoft.Resources/subscriptions/resourceGroups/write")]

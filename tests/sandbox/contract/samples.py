@@ -117,6 +117,17 @@ SAMPLES: dict[str, Sample] = {
     "Microsoft.ManagedIdentity/userAssignedIdentities": Sample(
         IDENTITY, {"location": "westeurope", "tags": {"team": "ml"}}, ("Microsoft.Resources/resourceGroups",)
     ),
+    "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials": Sample(
+        f"{IDENTITY}/federatedIdentityCredentials/contract",
+        {
+            "properties": {
+                "issuer": "https://token.actions.githubusercontent.com",
+                "subject": "repo:my-org/my-repo:ref:refs/heads/main",
+                "audiences": ["api://AzureADTokenExchange"],
+            }
+        },
+        ("Microsoft.ManagedIdentity/userAssignedIdentities",),
+    ),
     "Microsoft.Authorization/roleAssignments": Sample(
         f"{GROUP}/providers/Microsoft.Authorization/roleAssignments/7f0e3b52-6d0c-4a6c-9e5b-0a1b2c3d4e5f",
         {

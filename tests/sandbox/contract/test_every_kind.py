@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.arm.keys import hash_secret
 from sandbox.arm.registry import Registry
 from sandbox.arm.schema import Schema
-from sandbox.planes.login import hash_secret
 from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
 from tests.sandbox.contract.samples import GROUP, SAMPLES, make, settle
 

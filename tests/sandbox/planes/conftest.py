@@ -10,8 +10,8 @@ import pytest
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
+from sandbox.arm.keys import hash_secret
 from sandbox.constants import OBJECT_ID, TENANT_ID
-from sandbox.planes.login import hash_secret
 from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
 
 CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"

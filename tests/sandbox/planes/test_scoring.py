@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.arm.keys import hash_secret
 from sandbox.constants import OBJECT_ID
-from sandbox.planes.login import hash_secret
 from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
 from tests.sandbox.world import Endpoint, World, until
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.arm.keys import hash_secret
 from sandbox.constants import OBJECT_ID
-from sandbox.planes.login import hash_secret
 from tests.sandbox.conftest import SUBSCRIPTION, Answer, Sandbox
 from tests.sandbox.contract import samples
 from tests.sandbox.world import until
