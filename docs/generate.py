@@ -64,6 +64,11 @@ def _sandbox() -> Iterator[str]:
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for name, verb in action.choices.items():
                 yield from (f"### {name}", "", "```text", verb.description or "", *_options(verb), "```", "")
+                for each in verb._actions:  # noqa: SLF001 - as above
+                    if isinstance(each, argparse._SubParsersAction):  # noqa: SLF001
+                        for part, inner in each.choices.items():
+                            said = inner.description or ""
+                            yield from (f"### {name} {part}", "", "```text", said, *_options(inner), "```", "")
 
 
 def _ops() -> Iterator[str]:
@@ -94,9 +99,10 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
     """One line an option. Not argparse's own text: it is another in each version of Python."""
     rows = []
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to list them
-        if isinstance(action, argparse._HelpAction):  # noqa: SLF001
+        if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):  # noqa: SLF001
             continue
-        value = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
+        named = action.metavar or action.dest.upper()
+        value = "" if action.nargs == 0 else f" {' '.join(named) if isinstance(named, tuple) else named}"
         value = f" [{value.strip()}]" if action.nargs == "?" else value
         name = (action.option_strings[0] + value) if action.option_strings else action.dest.upper()
         rows.append((name, (action.help or "") % {"default": action.default}))

@@ -24,6 +24,8 @@ from sandbox.store.migrate import StateError, explain
 if TYPE_CHECKING:
     from sandbox.engine.events import Mode
 
+_JSON = "one JSON object on standard output, nothing else"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
@@ -78,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
         each = verbs.add_parser(name, help=text, description=text)
         each.set_defaults(run=run)
         if as_json:
-            each.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
+            each.add_argument("--json", action="store_true", help=_JSON)
         if stack:
             each.add_argument("--stack", type=_stack_name, default="dev", help="stack name (default: dev)")
         return each
@@ -90,7 +92,9 @@ def parser() -> argparse.ArgumentParser:
     inside = verb("run", _run, "run a command with those variables, and the gateway: run -- COMMAND ...", as_json=False)
     inside.add_argument("--as", dest="who", metavar="NAME", help="sign in as this identity (see identity)")
     inside.add_argument("command", nargs="+", help="the command and its arguments, after --")
-    _identity_verbs(verb("identity", _identity, "add, list and remove those that `env --as` and `run --as` become"))
+    _identity_verbs(
+        verb("identity", _identity, "add, list and remove those that `env --as` and `run --as` become", as_json=False)
+    )
     log = verb("log", _log, "who changed what, when and with which result; refused changes too (the activity log)")
     log.add_argument("--since", default="1d", metavar="TIME", help="30m, 12h, 7d or a time (default: 1d)")
     log.add_argument("--by", metavar="NAME", help="an identity's name, user principal name, object id or client id")
@@ -207,7 +211,13 @@ def _variables(options: argparse.Namespace, console: Console, home: Home) -> dic
 
 def _identity_verbs(verb: argparse.ArgumentParser) -> None:
     does = verb.add_subparsers(dest="does", required=True, metavar="add|list|remove")
-    add = does.add_parser("add", help="add an identity, or give one that is there another role or credential")
+
+    def each(name: str, text: str) -> argparse.ArgumentParser:
+        made = does.add_parser(name, help=text, description=text)
+        made.add_argument("--json", action="store_true", help=_JSON)
+        return made
+
+    add = each("add", "add an identity, or give one that is there another role or credential")
     add.add_argument("name", metavar="NAME", help="how it is called")
     add.add_argument("--role", help="a role's name, built in or custom; is added to those that it has")
     add.add_argument("--scope", help="where: subscription, a resource group's name, or the id of a resource")
@@ -216,11 +226,10 @@ def _identity_verbs(verb: argparse.ArgumentParser) -> None:
         "--federated", nargs=2, metavar=("ISSUER", "SUBJECT"),
         help="sign in with a token of that issuer for that subject, as a pipeline does, and with no secret",
     )  # fmt: skip
-    does.add_parser("list", help="list them with their roles")
-    remove = does.add_parser("remove", help="take one away, with its credentials and role assignments")
-    remove.add_argument("name", metavar="NAME", help="which")
-    for each in does.choices.values():
-        each.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    each("list", "list them with their roles")
+    each("remove", "take one away, with its credentials and role assignments").add_argument(
+        "name", metavar="NAME", help="which"
+    )
 
 
 def _identity(options: argparse.Namespace, console: Console, home: Home) -> tuple[int, Any]:

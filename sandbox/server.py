@@ -19,7 +19,7 @@ import uvloop
 from uvicorn.server import ServerState
 
 from sandbox import clock, launch
-from sandbox.arm import activity, directory
+from sandbox.arm import activity
 from sandbox.arm.access import Tokens
 from sandbox.arm.azure import Azure
 from sandbox.arm.keys import hash_secret
@@ -36,6 +36,7 @@ from sandbox.gateway.hosts import Hosts
 from sandbox.gateway.pipeline import Pipeline
 from sandbox.gateway.tunnel import Tunnel
 from sandbox.home import Home
+from sandbox.planes import directory
 from sandbox.planes.admin import Admin
 from sandbox.store.db import Store
 from sandbox.store.retention import LOG_BYTES, keep_forgetting

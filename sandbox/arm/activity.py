@@ -20,7 +20,6 @@ from sandbox.arm.errors import ArmError
 from sandbox.constants import TENANT_ID
 from sandbox.store.db import DiskFullError, Reader, Store, Tx
 
-READ = "Microsoft.Insights/eventtypes/values/read"
 STATES = ("Accepted", "Succeeded", "Failed")
 PAGE = 200
 # What a line says beyond those of its table; it goes with it.

@@ -8,7 +8,6 @@ import signal
 from typing import Any
 
 from sandbox.arm.accept import need_name
-from sandbox.arm.directory import Directory
 from sandbox.arm.errors import ArmError
 from sandbox.arm.ids import parse
 from sandbox.arm.settings import SETTINGS, fits
@@ -16,6 +15,7 @@ from sandbox.faults import Faults
 from sandbox.gateway.hosts import Plane
 from sandbox.gateway.http import Request, Response, json_response
 from sandbox.mutate import mutate
+from sandbox.planes.directory import Directory
 from sandbox.store.db import Tx
 
 

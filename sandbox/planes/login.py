@@ -8,13 +8,13 @@ from urllib.parse import parse_qsl
 
 import jwt
 
-from sandbox.arm import federation
 from sandbox.arm.access import LIFETIME_SECONDS
 from sandbox.arm.errors import ArmError
 from sandbox.arm.keys import hash_secret, same
 from sandbox.constants import TENANT_ID
 from sandbox.gateway.hosts import Plane
 from sandbox.gateway.http import Request, Response, json_response
+from sandbox.planes import federation
 
 _FORM_LIMIT = 64 * 1024
 _HOST = "login.microsoftonline.com"

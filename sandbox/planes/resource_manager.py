@@ -17,6 +17,7 @@ _HOST = "management.azure.com"
 _AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?")
 _POLL_MILLISECONDS = "50"
+EVENTS_READ = "Microsoft.Insights/eventtypes/values/read"
 _CHANGES = ("PUT", "PATCH", "DELETE", "POST")
 _EVENTS = re.compile(r"(?i)(/subscriptions/[^/]+)/providers/Microsoft\.Insights/eventtypes/management/values")
 # The one type that clients also ask for without its namespace.
@@ -67,7 +68,7 @@ class ResourceManager(Plane):
         """The activity log, for who may read it at the narrowest scope that the filter names."""
         wanted = activity.read_filter(request.query.get("$filter", ""))
         scope = f"{subscription}/resourceGroups/{wanted.group}" if wanted.group else subscription
-        access.require(self.azure.reader, caller.object_id, activity.READ, wanted.resource or scope)
+        access.require(self.azure.reader, caller.object_id, EVENTS_READ, wanted.resource or scope)
         before = _number(request, "$skipToken", 0)
         rows = activity.lines(self.azure.reader, wanted, scope, before, activity.PAGE + 1)
         shown = [activity.selected(activity.event(row), request.query.get("$select", "")) for row in rows]

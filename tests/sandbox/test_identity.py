@@ -6,7 +6,7 @@ import re
 import shlex
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -15,8 +15,8 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import DefaultAzureCredential, EnvironmentCredential, WorkloadIdentityCredential
 
 from sandbox import __main__, launch
-from sandbox.arm import federation
 from sandbox.constants import TENANT_ID
+from sandbox.planes import federation
 from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
 
 ARM = "https://management.azure.com"
@@ -234,7 +234,7 @@ def test_one_command_runs_as_somebody_and_the_shell_stays_who_it_was(sandbox: Sa
 
 
 @pytest.fixture
-def assertion(sandbox: Sandbox, say: Say) -> Iterator[Callable[..., tuple[int, str]]]:
+def assertion(sandbox: Sandbox, say: Say) -> Callable[..., tuple[int, str]]:
     """Signs in with a token for another issuer's subject; returns the status and Entra's code."""
     found = json.loads(say("identity", "add", "federated", "--federated", *GITHUB, "--json")[1])["result"]
     say("env", "--as", "federated")
@@ -250,7 +250,7 @@ def assertion(sandbox: Sandbox, say: Say) -> Iterator[Callable[..., tuple[int, s
         code = re.findall(r"AADSTS\d+", json.dumps(answer.body))
         return answer.status, code[0] if code else ""
 
-    yield sign_in
+    return sign_in
 
 
 def test_a_foreign_token_must_be_of_the_issuer_subject_and_audience_that_were_registered(

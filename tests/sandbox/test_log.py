@@ -113,7 +113,9 @@ def test_it_is_read_at_the_scope_of_the_filter_by_who_may_read_there(
     ):
         refused = values(sandbox, filters, who)
         assert (refused.status, refused.code) == (403, "AuthorizationFailed"), filters
-        assert f"perform action '{activity.READ}' over scope" in refused.body["error"]["message"]
+        assert (
+            "perform action 'Microsoft.Insights/eventtypes/values/read' over scope" in refused.body["error"]["message"]
+        )
     assert values(sandbox, ALWAYS, "").status == 401
 
 

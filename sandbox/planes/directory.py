@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox import clock
-from sandbox.arm import federation, ids
+from sandbox.arm import ids
 from sandbox.arm.azure import Azure
 from sandbox.arm.errors import ArmError
 from sandbox.arm.keys import hash_secret
@@ -23,6 +23,7 @@ from sandbox.arm.roles import DEFINITION, ROLES
 from sandbox.arm.verbs import Verbs
 from sandbox.atomic import write_private
 from sandbox.constants import LOCATION, OBJECT_ID, SUBSCRIPTION_ID
+from sandbox.planes import federation
 from sandbox.store.db import Reader, Store, Tx
 
 TABLE = """CREATE TABLE IF NOT EXISTS identities (
