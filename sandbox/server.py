@@ -115,8 +115,8 @@ async def _serve(home: Home, port: int) -> None:
         loop.add_signal_handler(number, stop.set)
     operations.resume()
     forgetting = loop.create_task(keep_forgetting(store, lambda tx: purge_expired(Change(tx, azure.registry, ""))))
-    for kind in azure.registry:
-        for resource in list(azure.of_kind(kind.arm_type)):
+    for kind in (each for each in azure.registry if type(each).start is not Kind.start):
+        for resource in azure.awake(kind.arm_type):
             if not going(resource.id, azure):
                 await _bring_back(kind, resource, azure)
     await azure.work.settle()

@@ -16,7 +16,7 @@ from sandbox.arm.names import ANY_NAME, Name
 if TYPE_CHECKING:
     from sandbox.arm.azure import Azure
     from sandbox.arm.ids import ResourceId
-    from sandbox.arm.resource import Change, Resource, View
+    from sandbox.arm.resource import Change, Listing, Resource, View
 
 __all__ = ["Kind", "Name", "Ref", "Refusal", "SoftDelete", "action"]
 
@@ -128,6 +128,14 @@ class Kind:
         """How long a soft-deleted one is kept before it is purged."""
         raise NotImplementedError(f"{self.arm_type} is soft-deleted and does not say for how long")
 
+    def uses(self, me: "Resource") -> "set[str]":
+        """How it refers to what must stay as long as it needs that, in lower case: asked at each write, and kept."""
+        return set()
+
+    def rests(self, me: "Resource") -> bool:
+        """Whether nothing of it runs or is still to run: then it needs nothing, and is not brought back at a start."""
+        return False
+
     def operation(self, verb: str) -> str:
         """What a role must cover for a verb: ``read``, ``write``, ``delete`` or an action."""
         return f"{self.arm_type}/{verb}"
@@ -142,7 +150,7 @@ class Kind:
         """The resource that an id means. A kind may have other names for one, such as a label."""
         return view.get(where.text)
 
-    def listed(self, scope: str, query: Mapping[str, str], view: "View") -> "list[Resource]":
+    def listed(self, scope: str, query: Mapping[str, str], view: "View") -> "Listing | list[Resource]":
         """What the collection below `scope` shows for a query, in order and unpaged."""
         if scope:
             view.need(scope)
@@ -157,7 +165,10 @@ class Kind:
         """The slow work of a deletion, before the row goes."""
 
     async def start(self, me: "Resource", azure: "Azure") -> None:
-        """Bring back what runs, when the sandbox starts again; also after a write that failed or was cut off."""
+        """Bring back what runs, when the sandbox starts again; also after a write that failed or was cut off.
+
+        Not asked of what rests.
+        """
 
     @classmethod
     def works(cls) -> bool:

@@ -3,9 +3,9 @@
 import copy
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from sandbox import clock
 from sandbox.arm import ids
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sandbox.arm.registry import Registry
 
 _MISSING: Any = object()
+_PART = 100  # rows that are read at once
+Order = Literal["name", "newest", "oldest"]
+_ORDERS: Mapping[Order, str] = {"name": "key", "newest": "created DESC, key DESC", "oldest": "created, key"}
 
 
 @dataclass
@@ -125,6 +128,51 @@ def from_row(row: sqlite3.Row | Mapping[str, Any]) -> Resource:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What a collection holds, in order, of which no more is read than somebody wants to see.
+
+    Attributes:
+        part: those from a place on, at most so many, whether shown or not.
+        shows: whether one of them is shown.
+    """
+
+    part: Callable[[int, int], Sequence[Resource]]
+    shows: Callable[[Resource], bool] = lambda _: True
+
+    def __iter__(self) -> Iterator[Resource]:
+        start = 0
+        while part := self.part(start, _PART):
+            yield from filter(self.shows, part)
+            start += len(part)
+
+    def where(self, shows: Callable[[Resource], bool]) -> "Listing":
+        """Only those of them that `shows` is true of."""
+        before = self.shows
+        return replace(self, shows=lambda me: before(me) and shows(me))
+
+    def page(self, start: int, most: int, look_at: int) -> tuple[list[Resource], int]:
+        """Those shown from a place on, and the place where the next page starts, 0 after the last.
+
+        A page ends with `most` shown or `look_at` looked at, so it may be short with others to follow.
+        """
+        found: list[Resource] = []
+        place = start
+        while part := self.part(place, min(_PART, start + look_at - place)):
+            for me in part:
+                if len(found) == most:
+                    return found, place
+                place += 1
+                if self.shows(me):
+                    found.append(me)
+        return found, place if self.part(place, 1) else 0
+
+
+def whole(found: Sequence[Resource]) -> Listing:
+    """A listing of what is at hand."""
+    return Listing(lambda start, count: found[start : start + count])
+
+
 class View:
     """What a rule may ask about the rest of the subscription.
 
@@ -183,18 +231,51 @@ class View:
         )
         return [self.open(row) for row in rows]
 
-    def of_kind(self, kind: str, scope: str = "") -> Iterator[Resource]:
+    def of_kind(self, kind: str, scope: str = "") -> Listing:
         """Every resource of a kind, wherever it stands below `scope`."""
-        rows = self.reader.all("SELECT * FROM resources WHERE kind = ? ORDER BY key", (kind.lower(),))
-        prefix = scope.lower() + "/"
-        return (self.open(row) for row in rows if row["key"].startswith(prefix))
+        return self._stored("kind = ? AND key > ? AND key < ?", (kind.lower(), *_below(scope)), "name")
 
-    def listing(self, scope: str, kind: str) -> list[Resource]:
+    def awake(self, kind: str) -> list[Resource]:
+        """Resources of a kind of which something runs, or is still to run."""
+        rows = self.reader.all("SELECT * FROM resources WHERE kind = ? AND resting = 0 ORDER BY key", (kind.lower(),))
+        return [self.open(row) for row in rows]
+
+    def listing(self, scope: str, kind: str, order: Order = "name") -> Listing:
         """What a collection shows: children of a resource, or everything of the kind below a group or subscription."""
-        found = self.children(scope, kind)
         above = self.get(scope) if scope else None
-        nested = above is not None and kind.lower().startswith(above.id.kind + "/")
-        return found if nested else list(self.of_kind(kind, scope))
+        if above is not None and kind.lower().startswith(above.id.kind + "/"):
+            where, values = "parent = ? AND kind = ?", (scope.lower(), kind.lower())
+            return self._stored(f"{where} AND key > ? AND key < ?", (*values, *_below(scope)), order)
+        return self._stored("kind = ? AND key > ? AND key < ?", (kind.lower(), *_below(scope)), order)
+
+    def tracked(self, scope: str) -> Listing:
+        """Resources with a location that stand in a group, or in any group of a subscription, and in no other."""
+        groups = "SELECT key FROM resources WHERE parent = ? AND kind = 'microsoft.resources/resourcegroups'"
+        found = self._stored(f"(parent = ? OR parent IN ({groups}))", (scope.lower(), scope.lower()), "name")
+        return found.where(
+            lambda me: me.id.kind.count("/") == 1 and bool(me.body.get("location")) and bool(me.id.group)
+        )
+
+    def users(self, *targets: str) -> list[str]:
+        """Ids of what needs something that is referred to in these ways."""
+        marks = ",".join("?" * len(targets))
+        rows = self.reader.all(
+            f"SELECT id FROM resources WHERE key IN (SELECT user FROM uses WHERE target IN ({marks})) ORDER BY key",  # noqa: S608 - marks only
+            [target.lower() for target in targets],
+        )
+        return [row["id"] for row in rows]
+
+    def _stored(self, where: str, values: Sequence[str], order: Order) -> Listing:
+        def part(start: int, count: int) -> Sequence[Resource]:
+            # The rows before the place are counted in an index, not read.
+            keys = f"SELECT key FROM resources WHERE {where} ORDER BY {_ORDERS[order]} LIMIT ? OFFSET ?"  # noqa: S608 - constants
+            rows = self.reader.all(
+                f"SELECT * FROM resources WHERE key IN ({keys}) ORDER BY {_ORDERS[order]}",  # noqa: S608 - constants
+                (*values, count, start),
+            )
+            return [self.open(row) for row in rows]
+
+        return Listing(part)
 
     def need_free(self, unique: str, me: Resource) -> str:
         """The scope in which a resource's Azure-wide name is nobody else's.
@@ -213,6 +294,12 @@ class View:
         """The live resource that holds a name in an Azure-wide scope, such as ('storage', 'stmlops')."""
         row = self.reader.one("SELECT key FROM names WHERE scope = ? AND name = ?", (scope, name.lower()))
         return self.get(row["key"]) if row else None
+
+
+def _below(scope: str) -> tuple[str, str]:
+    """Between which two keys everything below a scope is."""
+    key = scope.lower()
+    return f"{key}/", f"{key}0"
 
 
 def show(me: Resource, view: View) -> dict[str, Any]:
@@ -255,12 +342,16 @@ class Change(View):
         me.author = me.author or self.caller
         me.generation += 1
         me.etag = f'"{clock.new_id()}"'
-        body = closed(me.body, self.registry.need(me.id).sealed, me.id.key, self.tx)
+        kind = self.registry.need(me.id)
+        body, rests = closed(me.body, kind.sealed, me.id.key, self.tx), kind.rests(me)
         self.tx.run(
-            "INSERT OR REPLACE INTO resources VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO resources VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (me.id.key, me.id.text, me.id.kind, me.id.parent.lower(), me.name, json.dumps(body), me.state,
-             me.etag, me.generation, me.created, me.modified, me.author),
+             me.etag, me.generation, me.created, me.modified, me.author, rests),
         )  # fmt: skip
+        self.tx.run("DELETE FROM uses WHERE user = ?", (me.id.key,))
+        for target in () if rests else kind.uses(me):
+            self.tx.run("INSERT INTO uses VALUES (?,?)", (target, me.id.key))
 
     def make(self, resource_id: str, body: dict[str, Any]) -> Resource:
         """Create a resource that Azure makes by itself; an existing one is left alone."""
@@ -282,6 +373,7 @@ class Change(View):
         self.registry.need(me.id).removed(me, self)
         self.tx.run("DELETE FROM principals WHERE resource = ?", (me.id.key,))
         self.tx.run("DELETE FROM resources WHERE key = ?", (me.id.key,))
+        self.tx.run("DELETE FROM uses WHERE user = ?", (me.id.key,))
         self.tx.run("DELETE FROM names WHERE key = ?", (me.id.key,))
 
     def claim(self, unique: str, me: Resource) -> None:

@@ -8,7 +8,7 @@ from sandbox.arm import access, activity, ids
 from sandbox.arm.access import Caller
 from sandbox.arm.errors import ArmError
 from sandbox.arm.ids import ResourceId
-from sandbox.arm.resource import Resource, show
+from sandbox.arm.resource import Listing, show, whole
 from sandbox.arm.verbs import Verbs, check_name
 from sandbox.gateway.hosts import Plane
 from sandbox.gateway.http import Request, Response, json_response
@@ -20,6 +20,7 @@ _POLL_MILLISECONDS = "50"
 EVENTS_READ = "Microsoft.Insights/eventtypes/values/read"
 _CHANGES = ("PUT", "PATCH", "DELETE", "POST")
 _EVENTS = re.compile(r"(?i)(/subscriptions/[^/]+)/providers/Microsoft\.Insights/eventtypes/management/values")
+_PAGE, _LOOKED_AT = 100, 300  # resources that a page shows unless `$top` says otherwise, and looks at for that
 # The one type that clients also ask for without its namespace.
 _DEPLOYMENTS = re.compile(r"(?i)^(/subscriptions/[^/]+/resourcegroups/[^/]+)(/deployments/.+)")
 
@@ -138,13 +139,23 @@ class ResourceManager(Plane):
             access.require(
                 self.azure.reader, caller.object_id, "Microsoft.Resources/subscriptions/resources/read", scope
             )
-            found = [each for each in reversed(self.azure.under(scope)) if _top_level(each)]
-            found = _filtered(found, request.query.get("$filter", ""))
+            found = _filtered(self.azure.tracked(scope), request.query.get("$filter", ""))
         else:
             kind = self.azure.registry.need_type(arm_type)
             access.require(self.azure.reader, caller.object_id, kind.operation("read"), scope or "/")
-            found = kind.listed(scope, request.query, self.azure)
-        return json_response(_page(request, [show(each, self.azure) for each in found]))
+            listed = kind.listed(scope, request.query, self.azure)
+            found = listed if isinstance(listed, Listing) else whole(listed)
+        return json_response(self._page(request, found))
+
+    def _page(self, request: Request, found: Listing) -> dict[str, Any]:
+        """One page: ``$top`` and ``$skipToken`` as ARM's collections take them. No page keeps others waiting."""
+        top = min(_number(request, "$top", 1) if request.query.get("$top") else _PAGE, _LOOKED_AT)
+        start = _number(request, "$skipToken" if request.query.get("$skipToken") else "$skip", 0)
+        shown, following = found.page(start, top, _LOOKED_AT)
+        page: dict[str, Any] = {"value": [show(each, self.azure) for each in shown]}
+        if following:
+            page["nextLink"] = _link(request, following)
+        return page
 
     async def _operation(self, caller: Caller, what: str, operation: str) -> Response:
         self.operations.need_shown(operation, caller.object_id)
@@ -192,12 +203,7 @@ class ResourceManager(Plane):
         return headers
 
 
-def _top_level(me: Resource) -> bool:
-    """What the collection of all resources of a scope shows: tracked ones that are in no other resource."""
-    return me.id.kind.count("/") == 1 and bool(me.body.get("location")) and bool(me.id.group)
-
-
-def _filtered(found: list[Resource], wanted: str) -> list[Resource]:
+def _filtered(found: Listing, wanted: str) -> Listing:
     """The one filter that clients use on a collection of everything: by type.
 
     Raises:
@@ -206,7 +212,8 @@ def _filtered(found: list[Resource], wanted: str) -> list[Resource]:
     if not wanted:
         return found
     if match := re.fullmatch(r"\s*resourceType\s+eq\s+'([^']+)'\s*", wanted, re.IGNORECASE):
-        return [each for each in found if each.id.kind == match[1].lower()]
+        kind = match[1].lower()
+        return found.where(lambda each: each.id.kind == kind)
     raise ArmError(
         400, "InvalidFilterInQueryString", f"Invalid $filter '{wanted}': the sandbox has resourceType eq 'TYPE'."
     )
@@ -236,15 +243,6 @@ def _collection(parts: list[str]) -> tuple[str, str]:
     if lowered[-1] == "subscriptions":
         return "", "Microsoft.Resources/subscriptions"
     raise ArmError(404, "NotFound", f"There is no collection '/{'/'.join(parts)}'.")
-
-
-def _page(request: Request, rows: list[Any]) -> dict[str, Any]:
-    """One page: ``$top`` and ``$skipToken`` as ARM's collections take them."""
-    top = _number(request, "$top", 1) if request.query.get("$top") else len(rows)
-    skip = _number(request, "$skipToken" if request.query.get("$skipToken") else "$skip", 0)
-    if skip + top >= len(rows):
-        return {"value": rows[skip:]}
-    return {"value": rows[skip : skip + top], "nextLink": _link(request, skip + top)}
 
 
 def _link(request: Request, mark: int) -> str:

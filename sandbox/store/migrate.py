@@ -6,10 +6,11 @@ from pathlib import Path
 
 from sandbox.store import seal
 
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 30.0  # how long to wait while another process writes
 _OUTSIDE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _SCHEMA = Path(__file__).with_name("schema.sql")
+_MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 class StateError(Exception):
@@ -53,7 +54,9 @@ def copy_path(path: Path) -> Path:
 
 
 def prepare(path: Path) -> None:
-    """Leave `path` as a sound state file of this version; all of it is looked at unless another process has it open.
+    """Leave `path` as a sound state file of this version.
+
+    All of it is looked at once: by its seal, else by SQLite, unless another process has it open, which did so before.
 
     Raises:
         StateError: it is damaged, or written by a newer version.
@@ -61,12 +64,13 @@ def prepare(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size == 0 and copy_path(path).exists():
         raise damaged(path, "it is empty")
+    sealed = seal.sealed(path)
     if seal.broken(path):
         raise damaged(path, "it is not what was written")
     try:
         connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
         try:
-            _prepare(connection, path)
+            _prepare(connection, path, sealed=sealed)
         finally:
             connection.close()
     except sqlite3.Error as error:
@@ -75,7 +79,7 @@ def prepare(path: Path) -> None:
         raise damaged(path, str(error)) from error
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, *, sealed: bool) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
@@ -83,19 +87,31 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: written by a newer sandbox (version {version}, this one reads up to {VERSION}); "
             "update this checkout, or start afresh with: make purge"
         )
-    if not seal.held(path):
+    if not sealed and not seal.held(path):
         verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise damaged(path, verdict)
-    if version == 0:
+    if version < VERSION:
+        if version > 0 and seal.held(path):
+            raise StateError(
+                f"{path}: in use by a sandbox of an earlier version (the state is of version {version}, this one "
+                f"writes {VERSION}). Stop that with: make down, then run the same command again"
+            )
         with seal.lift(path):
-            connection.execute("BEGIN IMMEDIATE")
-            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-                for statement in _statements(_SCHEMA.read_text(encoding="utf-8")):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={VERSION}")
-            connection.execute("COMMIT")
+            _bring_up(connection)
     path.chmod(0o600)
+
+
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """Make the tables, or bring those of an earlier version to this one's, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
+    scripts = [_MIGRATIONS / f"{each}.sql" for each in range(version + 1, VERSION + 1)] if version else [_SCHEMA]
+    for script in scripts if version < VERSION else ():
+        for statement in _statements(script.read_text(encoding="utf-8")):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version={VERSION}")
+    connection.execute("COMMIT")
 
 
 def _statements(script: str) -> list[str]:

@@ -13,10 +13,21 @@ CREATE TABLE resources (
     generation INTEGER NOT NULL,   -- counts accepted writes; slow work must not overwrite a later one
     created TEXT NOT NULL,
     modified TEXT NOT NULL,
-    author TEXT NOT NULL           -- object id of the caller who created it
+    author TEXT NOT NULL,          -- object id of the caller who created it
+    resting INTEGER NOT NULL DEFAULT 0  -- nothing of it runs or is still to run, such as a job that is over
 ) WITHOUT ROWID;
 CREATE INDEX resources_by_parent ON resources (parent, kind);
 CREATE INDEX resources_by_kind ON resources (kind);
+CREATE INDEX resources_by_age ON resources (parent, kind, created);
+CREATE INDEX resources_awake ON resources (kind) WHERE resting = 0;
+
+-- What must stay as long as somebody needs it: a row for each thing that a resource which does not rest refers to.
+CREATE TABLE uses (
+    target TEXT NOT NULL,          -- how it is referred to, in lower case
+    user TEXT NOT NULL,            -- key of the resource that needs it
+    PRIMARY KEY (target, user)
+) WITHOUT ROWID;
+CREATE INDEX uses_by_user ON uses (user);
 
 -- Names that are taken Azure-wide (or in one region), live or soft-deleted.
 CREATE TABLE names (scope TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (scope, name)) WITHOUT ROWID;
@@ -50,6 +61,7 @@ CREATE TABLE operations (
 ) WITHOUT ROWID;
 CREATE INDEX operations_open ON operations (state) WHERE state = 'InProgress';
 CREATE INDEX operations_by_key ON operations (key);
+CREATE INDEX operations_by_end ON operations (ended) WHERE ended IS NOT NULL;
 
 CREATE TABLE principals (
     object_id TEXT PRIMARY KEY,
@@ -68,6 +80,7 @@ CREATE TABLE activity (
     at TEXT NOT NULL, caller TEXT NOT NULL, action TEXT NOT NULL, key TEXT NOT NULL,
     status INTEGER NOT NULL, correlation TEXT NOT NULL
 );
+CREATE INDEX activity_by_key ON activity (key, caller);
 
 CREATE TABLE faults (
     id INTEGER PRIMARY KEY,

@@ -44,6 +44,11 @@ def lift(path: Path) -> BufferedRandom:
     return lock
 
 
+def sealed(path: Path) -> bool:
+    """Whether the file is at rest with a seal, by which all of it is judged."""
+    return _digest_path(path).exists() and not _in_use(path)
+
+
 def broken(path: Path) -> bool:
     """Whether a sealed file is not what was sealed."""
     if not _digest_path(path).exists():

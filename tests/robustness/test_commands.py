@@ -338,9 +338,9 @@ def test_a_destroy_of_a_registry_says_who_serves_from_it(place: Place, forks: Fo
     for name, registry in (("v1-aaaaaa", "mlr-shared"), ("v1-bbbbbb", "mlr-other")):
         path = f"{ENDPOINT}/deployments/{name}"
         body = {"properties": {"model": f"azureml://registries/{registry}/models/late/versions/1"}}
-        row = (path.lower(), path, kind, ENDPOINT.lower(), name, json.dumps(body), "Succeeded", "", 1, "", "", "")
+        row = (path.lower(), path, kind, ENDPOINT.lower(), name, json.dumps(body), "Succeeded", "", 1, "", "", "", 0)
         with sqlite3.connect(place.home.database) as connection:
-            connection.execute("INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            connection.execute("INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         connection.close()
     asked = forks.run(place, "destroy")
     assert asked.code == 2

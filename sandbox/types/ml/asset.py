@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from sandbox.arm import ids
 from sandbox.arm.kind import Body, Kind, Name, Refusal
-from sandbox.arm.resource import Change, Resource, View
+from sandbox.arm.resource import Change, Listing, Order, Resource, View
 
 ML = "Microsoft.MachineLearningServices"
 ASSET_NAME = Name(
@@ -27,7 +27,6 @@ UNIQUE_REGISTRY = "mlregistry"
 _IN_REGISTRY = f"{ML}/registries/assets"
 READ, WRITE = f"{_IN_REGISTRY}/read", f"{_IN_REGISTRY}/write"
 _MUTABLE = frozenset({"description", "tags", "properties", "isArchived", "isAnonymous", "stage", "autoDeleteSetting"})
-_OVER = ("Completed", "Failed", "Canceled")
 
 
 class Container(Kind):
@@ -43,22 +42,22 @@ class Container(Kind):
 
     def outputs(self, me: Resource, view: View) -> Body:
         """The latest version by time of creation, and the next one's name."""
-        latest = newest(versions(me, view))
+        latest = newest(me, view)
         return {
             "properties": {
                 "latestVersion": latest.name if latest else None,
-                "nextVersion": self.next_version(latest, {each.name for each in versions(me, view)}),
+                "nextVersion": self.next_version(latest, view),
             }
         }
 
-    def next_version(self, latest: Resource | None, taken: set[str]) -> str:
+    def next_version(self, latest: Resource | None, view: View) -> str:
         """A number counts up; any other name is followed by the time of the latest version."""
         if latest is None:
             return "1"
         if not latest.name.isdigit():
             return stamp(latest.created)
         number = int(latest.name) + 1
-        while str(number) in taken:
+        while view.get(f"{latest.id.parent}/versions/{number}"):
             number += 1
         return str(number)
 
@@ -67,9 +66,10 @@ class Container(Kind):
         for each in versions(me, view):
             view.registry.need(each.id).check_delete(each, view)
 
-    def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
+    def listed(self, scope: str, query: Mapping[str, str], view: View) -> Listing:
         """Those that the view type shows, by name."""
-        return [each for each in super().listed(scope, query, view) if shown(each, query)]
+        view.need(scope)
+        return view.listing(scope, self.arm_type).where(lambda each: shown(each, query))
 
 
 class Version(Kind):
@@ -129,11 +129,9 @@ class Version(Kind):
 
     def check_delete(self, me: Resource, view: View) -> None:
         """A version that a deployment, a schedule or a running job uses cannot go."""
-        if user := next(users(me, view), None):
-            what = user.id.type.rsplit("/", 1)[-1]
-            raise Refusal(
-                409, "UserError", f"{ml_name(me)} cannot be deleted: {what} '{user.name}' uses it ({user.id.text})."
-            )
+        if users := view.users(me.id.text, *filter(None, [registry_id(me)])):
+            what, name = users[0].split("/")[-2:]
+            raise Refusal(409, "UserError", f"{ml_name(me)} cannot be deleted: {what} '{name}' uses it ({users[0]}).")
 
     def find(self, where: ids.ResourceId, view: View) -> Resource | None:
         """A version by its name; ``azureml_default`` shows the latest under that name."""
@@ -146,12 +144,12 @@ class Version(Kind):
         """A default version is shown as the label that it was found by."""
         return {"id": f"{me.id.parent}/labels/default"} if me.name == DEFAULT_VERSION else {}
 
-    def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
+    def listed(self, scope: str, query: Mapping[str, str], view: View) -> Listing:
         """Those that the view type shows, the newest first unless asked otherwise; none of an absent asset."""
         view.need(scope.rsplit("/", 2)[0])
-        found = [each for each in view.listing(scope, self.arm_type) if shown(each, query)]
         order = (query.get("$orderBy") or query.get("orderBy") or "createdtime desc").lower()
-        return sorted(found, key=lambda each: each.created, reverse=not order.endswith("asc") and " " in order)
+        wanted: Order = "newest" if not order.endswith("asc") and " " in order else "oldest"
+        return view.listing(scope, self.arm_type, wanted).where(lambda each: shown(each, query))
 
 
 def operation(arm_type: str, verb: str) -> str:
@@ -171,10 +169,10 @@ def versions(container: Resource, view: View) -> list[Resource]:
     return view.children(container.id.text, f"{container.id.type}/versions")
 
 
-def newest(found: list[Resource]) -> Resource | None:
-    """The one created last, of those that are not archived if there is one."""
-    live = [each for each in found if not each.get("properties.isArchived")] or found
-    return max(live, key=lambda each: each.created, default=None)
+def newest(container: Resource, view: View) -> Resource | None:
+    """The version that was created last, of those that are not archived if there is one."""
+    found = view.listing(container.id.text, f"{container.id.type}/versions", "newest")
+    return next((each for each in found if not each.get("properties.isArchived")), next(iter(found), None))
 
 
 def stamp(created: str) -> str:
@@ -195,19 +193,13 @@ def ml_name(me: Resource) -> str:
     return f"{parts[-4]} {parts[-3]}:{parts[-1]}"
 
 
-def users(me: Resource, view: View) -> Iterator[Resource]:
-    """Deployments, schedules and running jobs whose body names a version, wherever they are."""
-    for kind in ("onlineEndpoints/deployments", "batchEndpoints/deployments", "schedules", "jobs"):
-        for each in view.of_kind(f"{ML}/workspaces/{kind}"):
-            if kind == "jobs" and each.get("properties.status") in _OVER:
-                continue
-            if any(_means(text, me) for text in _texts(each.body)):
-                yield each
-
-
-def _means(text: str, me: Resource) -> bool:
-    said = text.lower().removeprefix("azureml:") if text.lower().startswith("azureml:/sub") else text.lower()
-    return said in (me.id.key, registry_id(me).lower())
+def versions_in(me: Resource) -> set[str]:
+    """How the body of a deployment, a schedule or a job refers to versions by their whole ids, in lower case."""
+    texts = {text.lower() for text in _texts(me.body)}
+    return {
+        text.removeprefix("azureml:") if text.startswith("azureml:/sub") else text
+        for text in texts if "/versions/" in text
+    }  # fmt: skip
 
 
 def registry_id(me: Resource) -> str:
@@ -263,7 +255,7 @@ def resolve(reference: str, segment: str, workspace: str, view: View) -> Resourc
 
 def _latest(where: ids.ResourceId, view: View) -> Resource | None:
     container = view.get(where.parent)
-    return newest(versions(container, view)) if container else None
+    return newest(container, view) if container else None
 
 
 def need(reference: str, segment: str, workspace: str, view: View) -> Resource:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sandbox.arm.azure import Azure
 from sandbox.arm.kind import Body, action
-from sandbox.arm.resource import Resource, View
+from sandbox.arm.resource import Listing, Resource, View
 from sandbox.types.ml import upload
 from sandbox.types.ml.asset import ML, Container, Version, shown
 
@@ -21,16 +21,15 @@ class CodeVersion(Version):
     arm_type = f"{ML}/workspaces/codes/versions"
     path = "codeUri"
 
-    def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
+    def listed(self, scope: str, query: Mapping[str, str], view: View) -> Listing:
         """With ``hash``, every code of the workspace that has this content, whatever it is called."""
         if "hash" not in query:
             return super().listed(scope, query, view)
-        workspace = scope.rsplit("/", 2)[0]
-        return [
-            each
-            for each in view.of_kind(self.arm_type, workspace)
-            if each.properties.get("properties", {}).get("hash_sha256") == query["hash"] and shown(each, query)
-        ]
+        return view.of_kind(self.arm_type, scope.rsplit("/", 2)[0]).where(
+            lambda each: (
+                each.properties.get("properties", {}).get("hash_sha256") == query["hash"] and shown(each, query)
+            )
+        )
 
     @action("startPendingUpload", absent=True)
     async def start_upload(self, me: Resource, body: Body, azure: Azure) -> Body:

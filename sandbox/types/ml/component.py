@@ -22,7 +22,7 @@ class ComponentContainer(Container):
 
     arm_type = f"{ML}/workspaces/components"
 
-    def next_version(self, latest: Resource | None, taken: set[str]) -> str:
+    def next_version(self, latest: Resource | None, view: View) -> str:
         """The first is 1; later ones are called after the time of the one before."""
         return stamp(latest.created) if latest else "1"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.arm.azure import Azure
 from sandbox.arm.kind import Body, Kind, Name, Refusal, action
-from sandbox.arm.resource import Change, Resource, View
+from sandbox.arm.resource import Change, Listing, Resource, View
 from sandbox.types.ml.asset import ML
 from sandbox.types.ml.workspace_storage import born_with
 from sandbox.types.storage.account import key
@@ -49,14 +49,14 @@ class Datastore(Kind):
         if me.get("properties.isDefault"):
             raise Refusal(400, "UserError", f"Datastore '{me.name}' is the workspace's default and cannot be deleted.")
 
-    def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
+    def listed(self, scope: str, query: Mapping[str, str], view: View) -> Listing:
         """All, the default one, or those named."""
-        found = super().listed(scope, query, view)
-        if query.get("isDefault", "").lower() == "true":
-            found = [each for each in found if each.get("properties.isDefault")]
-        if names := [name for name in query.get("names", "").split(",") if name]:
-            found = [each for each in found if each.name in names]
-        return found
+        view.need(scope)
+        default = query.get("isDefault", "").lower() == "true"
+        names = [name for name in query.get("names", "").split(",") if name]
+        return view.listing(scope, self.arm_type).where(
+            lambda each: (not default or bool(each.get("properties.isDefault"))) and (not names or each.name in names)
+        )
 
     @action("listSecrets")
     def secrets(self, me: Resource, body: Body, azure: Azure) -> Body:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sandbox.arm.ids import ResourceId, parse
 from sandbox.arm.kind import Body, Refusal
-from sandbox.arm.resource import Change, Resource, View
+from sandbox.arm.resource import Change, Listing, Resource, View, whole
 from sandbox.types.ml.asset import ML, Container, Version
 from sandbox.types.ml.build_context import same_files
 
@@ -49,12 +49,12 @@ class EnvironmentContainer(Container):
             return found
         return _curated(where, {})
 
-    def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
+    def listed(self, scope: str, query: Mapping[str, str], view: View) -> Listing:
         """Stored ones, then Azure's own."""
         found = super().listed(scope, query, view)
         if query.get("listViewType") == "ArchivedOnly":
             return found
-        return found + [_curated(parse(f"{scope}/environments/{name}"), {}) for name in _CURATED]
+        return whole([*found, *(_curated(parse(f"{scope}/environments/{name}"), {}) for name in _CURATED)])
 
     def outputs(self, me: Resource, view: View) -> Body:
         """A curated one counts up by itself."""
@@ -106,13 +106,13 @@ class EnvironmentVersion(Version):
             where, {"image": image, "osType": "Linux", "isAnonymous": False, "isArchived": False, "tags": {}}
         )
 
-    def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
+    def listed(self, scope: str, query: Mapping[str, str], view: View) -> Listing:
         """Stored ones, or a curated environment's, the newest first."""
         name = _curated_name(scope.rsplit("/", 1)[-1])
         if not name:
             return super().listed(scope, query, view)
         wanted = (self.find(parse(f"{scope}/versions/{number}"), view) for number in range(_CURATED[name], 0, -1))
-        return [each for each in wanted if each]
+        return whole([each for each in wanted if each])
 
     def outputs(self, me: Resource, view: View) -> Body:
         """Who made it: a person, or Azure."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from sandbox.arm.azure import Azure
 from sandbox.arm.kind import Body, Kind, Name, Ref, Refusal, action
-from sandbox.arm.resource import Change, Resource, View
+from sandbox.arm.resource import Change, Listing, Resource, View
 from sandbox.types.ml import asset, content
 from sandbox.types.ml.asset import ML, shown
 from sandbox.types.ml.duration import seconds_of
@@ -107,16 +107,26 @@ class Job(Kind):
             properties["outputs"] = {name: {"uri": content.output_uri(me, name, workspace, view)} for name in outputs}
         return {"properties": properties}
 
-    def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
+    def listed(self, scope: str, query: Mapping[str, str], view: View) -> Listing:
         """Jobs that somebody submitted, the newest first; steps are listed by run history."""
-        found = [
-            each for each in super().listed(scope, query, view) if not each.get("run.parent") and shown(each, query)
-        ]
-        if wanted := query.get("jobType"):
-            found = [each for each in found if each.get("properties.jobType") == wanted]
-        if tag := query.get("tag"):
-            found = [each for each in found if tag in each.properties["tags"]]
-        return sorted(found, key=lambda each: each.created, reverse=True)
+        view.need(scope)
+        wanted, tag = query.get("jobType"), query.get("tag")
+        return view.listing(scope, self.arm_type, "newest").where(
+            lambda each: (
+                not each.get("run.parent")
+                and shown(each, query)
+                and (not wanted or each.get("properties.jobType") == wanted)
+                and (not tag or tag in each.properties["tags"])
+            )
+        )
+
+    def uses(self, me: Resource) -> set[str]:
+        """Versions, until it is over."""
+        return asset.versions_in(me)
+
+    def rests(self, me: Resource) -> bool:
+        """Once it is over."""
+        return is_over(me)
 
     def check_delete(self, me: Resource, view: View) -> None:
         """A job that runs is canceled first."""

@@ -9,7 +9,7 @@ from sandbox.arm.ids import parse
 from sandbox.arm.kind import Body
 from sandbox.arm.resource import Change, Resource
 from sandbox.types.ml import content
-from sandbox.types.ml.asset import Container, newest, versions
+from sandbox.types.ml.asset import Container, newest
 from sandbox.types.ml.credentials import WRITE
 from sandbox.types.ml.job_needs import identity
 from sandbox.types.ml.job_state import workspace_of
@@ -94,5 +94,4 @@ def _next(container: str, change: Change) -> str:
     if found is None:
         return "1"
     kind = change.registry.need(found.id)
-    there = versions(found, change)
-    return kind.next_version(newest(there), {each.name for each in there}) if isinstance(kind, Container) else "1"
+    return kind.next_version(newest(found, change), change) if isinstance(kind, Container) else "1"

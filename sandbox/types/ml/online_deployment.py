@@ -70,6 +70,10 @@ class OnlineDeployment(Kind):
         "sku.capacity": "at most as many servers as this machine has cores",
     }
 
+    def uses(self, me: Resource) -> set[str]:
+        """What its servers were started with."""
+        return asset.versions_in(me)
+
     def fill(self, new: Resource, old: Resource | None, change: Change) -> None:
         """Settings that Azure fills in."""
         for name, standard in (("requestSettings", _REQUESTS), ("livenessProbe", _PROBE), ("readinessProbe", _PROBE)):

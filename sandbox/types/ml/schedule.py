@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sandbox.arm.kind import Kind, Refusal
-from sandbox.arm.resource import Change, Resource, View
+from sandbox.arm.resource import Change, Listing, Resource, View
 from sandbox.types.ml import asset
 from sandbox.types.ml.asset import ASSET_NAME, ML
 from sandbox.types.ml.job import Job
@@ -58,10 +58,15 @@ class Schedule(Kind):
         if component:
             asset.need(str(component), "components", new.id.parent, view)
 
-    def listed(self, scope: str, query: Mapping[str, str], view: View) -> list[Resource]:
+    def listed(self, scope: str, query: Mapping[str, str], view: View) -> Listing:
         """Those that are enabled, unless others are asked for."""
+        view.need(scope)
         wanted = _VIEWS.get(query.get("listViewType", ""), _VIEWS["EnabledOnly"])
-        return [each for each in super().listed(scope, query, view) if each.get("properties.isEnabled") in wanted]
+        return view.listing(scope, self.arm_type).where(lambda each: each.get("properties.isEnabled") in wanted)
+
+    def uses(self, me: Resource) -> set[str]:
+        """Versions that its action would take."""
+        return asset.versions_in(me)
 
 
 def _check_cron(me: Resource, expression: str) -> None:

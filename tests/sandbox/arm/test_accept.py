@@ -79,7 +79,7 @@ def test_the_next_page_keeps_the_filter(sandbox: Sandbox) -> None:
     kind = "Microsoft.ManagedIdentity/userAssignedIdentities"
     first = sandbox.call("GET", f"{group}/resources?$top=1&$filter=resourceType%20eq%20'{kind}'").body
     second = sandbox.call("GET", first["nextLink"]).body
-    assert [row["name"] for page in (first, second) for row in page["value"]] == ["one-b", "one-a"]
+    assert [row["name"] for page in (first, second) for row in page["value"]] == ["one-a", "one-b"]
 
 
 def test_nothing_is_written_below_what_is_being_deleted(sandbox: Sandbox, leaving: str) -> None:

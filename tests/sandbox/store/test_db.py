@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.store import seal
 from sandbox.store.blob_rows import save_container
 from sandbox.store.blobs import Blobs
 from sandbox.store.db import DiskFullError, Store, Tx
@@ -142,7 +143,8 @@ def test_a_revision_stands_for_resources_only(tmp_path: Path) -> None:
 
 
 def test_only_the_first_who_opens_a_file_looks_at_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A state of some GiB is not read again by each `up` while its gateway runs."""
+    """A state of some GiB is not read again by each `up` while its gateway runs, nor twice where its seal judges it."""
+    path = tmp_path / "state.db"
     said: list[str] = []
     real = sqlite3.connect
 
@@ -153,15 +155,31 @@ def test_only_the_first_who_opens_a_file_looks_at_all_of_it(tmp_path: Path, monk
 
     monkeypatch.setattr(sqlite3, "connect", told)
 
+    def looked() -> list[str]:
+        found = [each for each in said if "quick_check" in each]
+        said.clear()
+        return found
+
+    digests: list[Path] = []
+    digest = seal._digest
+
+    def counted(path: Path) -> str:
+        digests.append(path)
+        return digest(path)
+
+    monkeypatch.setattr(seal, "_digest", counted)
+
     async def work() -> None:
-        for _ in range(2):
-            store = Store(tmp_path / "state.db")
-            assert [each for each in said if "quick_check" in each]
-            said.clear()
-            prepare(tmp_path / "state.db")
-            assert not [each for each in said if "quick_check" in each]
+        for sealed in (False, True):
+            store = Store(path)
+            assert (bool(looked()), bool(digests)) == (not sealed, sealed)
+            digests.clear()
+            prepare(path)
+            assert (looked(), digests) == ([], [])
             await store.close()
-        prepare(tmp_path / "state.db")
-        assert [each for each in said if "quick_check" in each]
+            digests.clear()
+        seal.lift(path).close()  # as after a crash: nothing says what the file was
+        prepare(path)
+        assert looked()
 
     asyncio.run(work())
