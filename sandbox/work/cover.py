@@ -52,7 +52,7 @@ def cover(
         copies: files below it that can be read.
         holds: which of HOLDS to take.
         port: the file that has the gateway's port.
-        door: takes a socket that listens there on the process's own loopback; closed in any case.
+        door: takes a socket that listens there on the process's own loopback. It stays open in the command alone.
 
     Raises:
         OSError: the kernel does not allow it. The process is of no use then.
@@ -65,10 +65,9 @@ def cover(
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="ascii")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1", encoding="ascii")
-    with door:
-        if "network" in holds:
-            with _own_loopback(int(Path(port).read_bytes())) as listener:
-                socket.send_fds(door, [b"\0"], [listener.fileno()])
+    if "network" in holds:
+        with _own_loopback(int(Path(port).read_bytes())) as listener:
+            socket.send_fds(door, [b"\0"], [listener.fileno()])
     if "files" in holds:
         _hide(libc, root, show, copies)
     if "processes" in holds:

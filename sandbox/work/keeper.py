@@ -85,6 +85,7 @@ def _spawn(spec: dict[str, Any], listener: socket.socket | None) -> int:
         door.close()
         with ours:
             _, handed, _, _ = socket.recv_fds(ours, 1, 1)
+            ours.recv(1)  # nothing, when the command is about to begin: a signal that came before would miss it
         for descriptor in handed:
             forward.begin(socket.socket(fileno=descriptor), Path(spec["cover"]["port"]))
         return child
@@ -94,7 +95,6 @@ def _spawn(spec: dict[str, Any], listener: socket.socket | None) -> int:
         ours.close()
         if spec["cover"]:
             cover.cover(**spec["cover"], door=door)
-        door.close()
         if listener:
             if listener.fileno() == _LISTEN_FD:
                 os.set_inheritable(_LISTEN_FD, True)

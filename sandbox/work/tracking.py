@@ -13,12 +13,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
-from sandbox.work import paths
 from sandbox.work.process import StartError
 from sandbox.work.runtimes import Runtime
 
@@ -177,11 +177,11 @@ class Tracking:
         if not self.file(workspace).exists():
             return
         await self._within(workspace, self.file(workspace), write)
-        if self.own(folder).is_symlink() or not self.own(folder).exists():
+        if not self.own(folder).is_file():
             return
 
-        def take(logged: sqlite3.Connection) -> None:
-            with _opened(self.file(workspace)) as rows:
+        def take(rows: sqlite3.Connection) -> None:
+            with _opened(self.own(folder), "ro") as logged:  # what the job made of it is not trusted
                 for table in _LOGGED:
                     names = [column[1] for column in rows.execute(f"PRAGMA table_info({table})")]
                     listed, marks = ", ".join(names), ", ".join("?" * len(names))
@@ -191,7 +191,7 @@ class Tracking:
                     )
 
         try:
-            await self._within(workspace, self.own(folder), take)
+            await self._within(workspace, self.file(workspace), take)
         finally:
             self.own(folder).unlink(missing_ok=True)
 
@@ -208,9 +208,15 @@ class Tracking:
             tags = rows.execute("SELECT key, value FROM tags WHERE run_uuid = ?", (run,))
             return Measured(dict(metrics.fetchall()), dict(parameters.fetchall()), dict(tags.fetchall()))
 
-        own = self.own(folder)
-        file = own if own.exists() and not own.is_symlink() else self.file(workspace)
-        return await self._within(workspace, file, read) if file.exists() else Measured({}, {}, {})
+        def read_own(rows: sqlite3.Connection) -> Measured:
+            with suppress(sqlite3.Error):  # it has just been taken, or the job made something else of it
+                if self.own(folder).is_file():
+                    with _opened(self.own(folder), "ro") as logged:
+                        return read(logged)
+            return read(rows)
+
+        exists = self.file(workspace).exists()
+        return await self._within(workspace, self.file(workspace), read_own) if exists else Measured({}, {}, {})
 
     async def _within(self, workspace: str, file: Path, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a transaction on a file, in one of the workspace's threads."""
@@ -223,17 +229,15 @@ class Tracking:
             self._threads[workspace] = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"mlflow-{workspace}")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads[workspace], run)
-        except (sqlite3.Error, OSError) as error:
+        except sqlite3.Error as error:
             raise TrackingError(f"{file}: MLflow's file cannot be used ({error}); a job may keep it locked") from error
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[sqlite3.Connection]:
-    """A transaction on a file itself: a job may put a link in the place of its own."""
-    with paths.opened(file.parent, file.name, "r+b") as held:
-        where = f"/dev/fd/{held.fileno()}" if file.name == _OWN else file
-        with closing(sqlite3.connect(where, timeout=_BUSY_SECONDS)) as rows, rows:
-            yield rows
+def _opened(file: Path, mode: str = "rw") -> Iterator[sqlite3.Connection]:
+    where = f"file:{quote(str(file))}?mode={mode}"
+    with closing(sqlite3.connect(where, uri=True, timeout=_BUSY_SECONDS)) as rows, rows:
+        yield rows
 
 
 def _has_mlflow(runtime: Runtime) -> bool:

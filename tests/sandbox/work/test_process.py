@@ -14,6 +14,7 @@ import pytest
 import uvloop
 
 from sandbox.work import keeper, process
+from tests.sandbox.work.test_cover import ALL, needs_namespaces
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
@@ -106,6 +107,37 @@ def test_the_time_limit_ends_the_command(folder: Path) -> None:
         return await (await begin(folder, SLEEP, timeout=0.2)).wait()
 
     assert run(work()) == process.Exit(-signal.SIGTERM, "timeout")
+
+
+@needs_namespaces
+@pytest.mark.parametrize("holds", [("files", "network"), ALL])
+def test_a_covered_command_is_stopped_however_early_and_ends_with_its_keeper(
+    folder: Path, holds: tuple[str, ...]
+) -> None:
+    (folder / "port").write_text("50000")
+    for name in ("0", "1", "2", "3", "4", "killed"):
+        (folder / name).mkdir()
+
+    async def covered(own: Path) -> process.Process:
+        how = {
+            "root": str(folder), "show": [str(own)], "copies": [], "holds": holds, "port": str(folder / "port"),
+        }  # fmt: skip
+        return await process.start(
+            own, ["/bin/sleep", "60"], ENVIRONMENT, cwd=own, log_file=own / "log.txt", cover=how, grace=30
+        )
+
+    async def work() -> None:
+        for number in range(5):
+            started = await covered(folder / str(number))
+            await asyncio.sleep(number * 0.01)
+            await started.stop(grace=30)
+            assert await started.wait() == process.Exit(-signal.SIGTERM, "stopped")
+        killed = await covered(folder / "killed")
+        os.kill(killed.pid, signal.SIGKILL)
+        assert await killed.wait() == process.Exit(None, "lost")
+
+    run(work())
+    until(lambda: marked(folder) == [])
 
 
 def test_what_the_command_leaves_behind_goes_with_it(folder: Path) -> None:
