@@ -69,7 +69,7 @@ def sandbox_command(*arguments: str) -> list[str]:
 
 def bare(home: Path, **extra: str) -> dict[str, str]:
     """This environment without anything that makes a client local, signs it in, or changes Python or `make`."""
-    kept = {name: value for name, value in launch.local_free(dict(os.environ)).items() if not name.startswith(_FOREIGN)}
+    kept = {name: value for name, value in launch.local_free(os.environ).items() if not name.startswith(_FOREIGN)}
     return {**kept, "PYTHONPATH": str(ROOT), "SANDBOX_HOME": str(home), **extra}
 
 

@@ -212,6 +212,11 @@ def forgets(names: Iterable[str]) -> list[str]:
     return lines
 
 
+def local_free(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without the variables that lead a client to a sandbox, or to any other proxy."""
+    return {name: value for name, value in environment.items() if name.lower() not in _ROUTE}
+
+
 def _needed(environment: Mapping[str, str]) -> dict[str, str]:
     """What a gateway is given of the environment of whoever started it: it outlives them, and what they keep in it."""
     return {name: value for name, value in environment.items() if name in _NEEDED or name.startswith(_NEEDED_HEADS)}

@@ -17,7 +17,7 @@ import pytest
 
 from sandbox import launch
 from sandbox.home import Home
-from tests.sandbox.conftest import local_free
+from sandbox.launch import local_free
 
 ROOT = Path(__file__).parents[2]
 GATEWAY_SECONDS = 30

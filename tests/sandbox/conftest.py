@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,6 @@ from sandbox.constants import SUBSCRIPTION_ID
 from sandbox.home import Home
 
 SUBSCRIPTION = f"/subscriptions/{SUBSCRIPTION_ID}"
-
-
-def local_free(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment without the variables that lead a client to a sandbox, or to any other proxy."""
-    route = (
-        "https_proxy",
-        "http_proxy",
-        "all_proxy",
-        "no_proxy",
-        "requests_ca_bundle",
-        "ssl_cert_file",
-        "curl_ca_bundle",
-    )
-    return {name: value for name, value in environment.items() if name.lower() not in route}
 
 
 @dataclass

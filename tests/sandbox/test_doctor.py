@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.conftest import local_free
+from sandbox.launch import local_free
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,8 @@ import pytest
 
 from sandbox import launch
 from sandbox.constants import SUBSCRIPTION_ID
-from tests.sandbox.conftest import Sandbox, local_free
+from sandbox.launch import local_free
+from tests.sandbox.conftest import Sandbox
 
 ROOT = Path(__file__).parents[2]
 PYTHON = sys.executable

@@ -68,7 +68,7 @@ def team(sandbox: Sandbox) -> tuple[Principal, str, str]:
 
 
 def test_who_did_what_with_which_result_and_no_read(sandbox: Sandbox, team: tuple[Principal, str, str]) -> None:
-    who, token, group = team
+    who, _, group = team
     events = values(sandbox, f"{ALWAYS} and caller eq '{who.object_id}'").body["value"]
     said = [(each["operationName"]["value"], each["status"]["value"], each["subStatus"]["value"]) for each in events]
     assert said == [
