@@ -1,6 +1,5 @@
 """A user's machine: a fresh checkout with a sandbox of its own, in which commands are run as they are printed."""
 
-import fcntl
 import json
 import os
 import re
@@ -17,6 +16,7 @@ import pytest
 
 from sandbox.home import Home
 from tests.sandbox.conftest import Sandbox
+from tests.shared import made_once
 from tests.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -193,21 +193,16 @@ def fresh(folders: pytest.TempPathFactory) -> Iterator[Machine]:
 @contextmanager
 def released(folders: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine of one's own after a first ``make up``: a copy of one that all workers share, gone afterwards."""
-    base = folders.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "released"
-    with Path(f"{shared}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not shared.exists():
-            made = shared.with_name("releasing")
-            shutil.rmtree(made, ignore_errors=True)  # of a try that failed
-            made.mkdir()
-            machine = make_machine(made, folders.mktemp("home"))
-            try:
-                machine.run("make up")
-            finally:
-                machine.close()
-            (made / ".sandbox/port").unlink()  # each copy finds one of its own
-            made.rename(shared)
+
+    def release(folder: Path) -> None:
+        machine = make_machine(folder, folders.mktemp("home"))
+        try:
+            machine.run("make up")
+        finally:
+            machine.close()
+        (folder / ".sandbox/port").unlink()  # each copy finds one of its own
+
+    shared = made_once(folders, "released", release)
     folder = folders.mktemp("checkout") / "copy"
     shutil.copytree(shared, folder, symlinks=True, ignore=SOCKETS)
     machine = Machine(folder, folders.mktemp("home"))

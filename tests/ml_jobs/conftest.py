@@ -18,6 +18,7 @@ import yaml
 
 from ml_jobs.flight_delay import snapshot
 from ml_jobs.serving import runtime
+from tests.shared import made_once
 
 ROOT = Path(__file__).parents[2]
 FLIGHT_DELAY = ROOT / "ml_jobs" / "flight_delay"
@@ -43,9 +44,7 @@ class Finished:
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Snapshot of all months; tests do not write to it."""
-    folder = tmp_path_factory.mktemp("data") / "flights"
-    snapshot.snapshot(folder, MONTHS)
-    return folder
+    return made_once(tmp_path_factory, "flights", lambda folder: snapshot.snapshot(folder / "data", MONTHS)) / "data"
 
 
 @pytest.fixture
@@ -132,9 +131,15 @@ def run_pipeline(tmp_path_factory: pytest.TempPathFactory) -> RunPipeline:
 
 
 @pytest.fixture(scope="session")
-def pipeline(data: Path, run_pipeline: RunPipeline) -> Folders:
+def pipeline(data: Path, run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """The flights' pipeline, run once."""
-    return run_pipeline(FLIGHT_DELAY, data)
+
+    def run(folder: Path) -> None:
+        found = {name: str(path) for name, path in run_pipeline(FLIGHT_DELAY, data).items()}
+        (folder / "folders.json").write_text(json.dumps(found))
+
+    listed = made_once(tmp_path_factory, "flights-pipeline", run) / "folders.json"
+    return {name: Path(path) for name, path in json.loads(listed.read_text()).items()}
 
 
 def answer(model: Path, body: object) -> dict[str, Any]:
