@@ -134,7 +134,7 @@ class Release:
         if wanted is None or wanted.name != state.to:
             raise OpsError(
                 f"nothing is released: the rollout to {state.to} is under way ({show(view.traffic)})",
-                why=f"{wanted.name if wanted else 'what would be trained now'} is another one than it began with",
+                why=f"what is to go live now is {wanted.name if wanted else 'a model that a run would train'}",
                 repair=f"give the traffic back with {command.next_command('abort')}, then release; "
                 f"or finish it: {command.next_command('rollout', to=state.to)}",
             )

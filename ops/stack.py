@@ -149,7 +149,8 @@ class Stack:
         registry = reader.want("registry", _is_text_or_none, "a name or null")
         clean_commit = reader.want("requireCleanCommit", _is_bool, "true or false")
         listed = reader.want("models", _is_object, "an object")
-        models = {name: _model(reader, name) for name in listed or ()}
+        # The engines write an object's keys in any order; releases and tables want the same one each time.
+        models = {name: _model(reader, name) for name in sorted(listed or ())}
         if reader.problems or place is None:
             raise UsageError(f"{path}: {'; '.join(reader.problems)}", repair=repair)
         return cls(

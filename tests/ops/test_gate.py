@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -386,3 +387,31 @@ def test_several_are_asked_at_once() -> None:
 )
 def test_close(found: object, expected: object, same: bool) -> None:
     assert close(found, expected) is same
+
+
+def test_a_gate_that_is_to_last_longer_than_any_other_is_not_over_before() -> None:
+    server = Server()
+    found = verdict(server, budget=replace(BUDGET, seconds=0.2, longest=0.0))
+    assert found.healthy, found.says
+    assert server.named["green"] >= 200
+
+
+def test_what_another_one_answers_to_callers_says_nothing_about_it() -> None:
+    """At 100 % it is asked as callers do only, and somebody may have given a share away meanwhile."""
+    server = Server(changed={"blue": slower(1.0, plus=0.6)}, weights={"blue": 50, "green": 50})
+    found = verdict(server, Judged(candidate="green", stable="blue", share=100))
+    assert found.healthy, found.says
+
+
+def test_a_gate_that_is_ended_asks_nothing_more() -> None:
+    def ended() -> None:
+        raise KeyboardInterrupt
+
+    def slow(answer: Answer, _number: int) -> Answer:
+        time.sleep(0.02)
+        return answer
+
+    server = Server(changed={"green": slow})
+    with pytest.raises(KeyboardInterrupt):
+        judge(server, ALONE, PROBES, BUDGET, ended)
+    assert server.named["green"] < 5

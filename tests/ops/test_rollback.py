@@ -10,7 +10,7 @@ from ops import command
 from ops.abort import abort
 from ops.command import OpsError, UsageError
 from ops.gate import Verdict
-from ops.hold import LostError, take
+from ops.hold import LostError, seize, take
 from ops.report import Report, Step
 from ops.rollback import _main, lift, parser, rollback
 from tests.ops.world import BAD, GOOD, Actor, World, end, half_way, rollout
@@ -63,6 +63,22 @@ def test_a_hold_that_could_not_be_kept_is_told_at_the_end(world: World) -> None:
             actor.before = lambda _: None
 
     with pytest.raises(ConnectionError, match="unreachable"):
+        work()
+
+
+def test_work_that_fails_under_a_lost_hold_is_told_with_its_own_error(world: World) -> None:
+    """The cause, and not that there is nothing left to let go of."""
+    actor, noticed = Actor(world), threading.Event()
+    hold = take(actor, say=print)
+
+    def work() -> None:
+        with hold.kept():
+            assert seize(Actor(world), lambda _state, _now: ("abort", {}))
+            actor.before = lambda _call: noticed.set()
+            assert noticed.wait(10), "it is renewed while the work goes on"
+            raise ValueError("the cause")
+
+    with pytest.raises(ValueError, match="the cause"):
         work()
 
 

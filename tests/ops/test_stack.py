@@ -35,6 +35,13 @@ def changed(**changes: Any) -> dict[str, Any]:
     return found
 
 
+def test_the_models_have_one_order(tmp_path: Path) -> None:
+    one = OUTPUTS["models"]["flight-delay"]
+    for names in (["wine", "flight-delay"], ["flight-delay", "wine"]):
+        content = OUTPUTS | {"models": dict.fromkeys(names, one)}
+        assert list(Stack.read(write(tmp_path, content)).models) == ["flight-delay", "wine"]
+
+
 def test_reads_what_the_stack_made(tmp_path: Path) -> None:
     stack = Stack.read(write(tmp_path, OUTPUTS))
     assert stack.models == {"flight-delay": MODEL}
