@@ -346,7 +346,7 @@ def test_it_asks_for_as_long_as_the_budget_says() -> None:
     server = Server()
     assert verdict(server, budget=replace(BUDGET, seconds=0.5)).healthy
     assert server.named["green"] > 210
-    assert verdict(Server(), budget=replace(BUDGET, seconds=0.5, longest=0.01)).healthy, "it was told to take longer"
+    assert verdict(Server(), budget=replace(BUDGET, seconds=0.5, longest=0.0)).healthy, "it was told to take longer"
 
 
 def test_what_the_beat_raises_ends_the_gate() -> None:
@@ -387,13 +387,6 @@ def test_several_are_asked_at_once() -> None:
 )
 def test_close(found: object, expected: object, same: bool) -> None:
     assert close(found, expected) is same
-
-
-def test_a_gate_that_is_to_last_longer_than_any_other_is_not_over_before() -> None:
-    server = Server()
-    found = verdict(server, budget=replace(BUDGET, seconds=0.2, longest=0.0))
-    assert found.healthy, found.says
-    assert server.named["green"] >= 200
 
 
 def test_what_another_one_answers_to_callers_says_nothing_about_it() -> None:

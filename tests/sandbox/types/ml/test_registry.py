@@ -52,6 +52,10 @@ def test_its_own_region_is_among_its_regions(world: World) -> None:
     assert "regionDetails of registry 'elsewhere' name northeurope" in refused.body["error"]["message"]
 
 
+def test_a_region_may_be_spelled_as_people_do(world: World) -> None:
+    assert world.put(place(world, "spelled"), body("North Europe", "West Europe"))["location"] == "westeurope"
+
+
 def test_its_name_is_taken_once_in_azure(world: World, registry: str) -> None:
     other = world.sandbox.group("elsewhere")
     refused = world.refused(f"{other}/providers/{ML}/registries/shared", body())

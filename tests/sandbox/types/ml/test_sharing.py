@@ -95,6 +95,35 @@ def test_what_cannot_be_shared_is_named(world: World, registry: str, asset: str,
     assert says in answer.body["error"]["message"]
 
 
+def test_a_build_context_is_not_shared(world: World, registry: str) -> None:
+    world.upload("context", {"Dockerfile": "FROM scratch"})
+    uri = f"https://worldstore.blob.core.windows.net/{store(world)}/context/"
+    world.put(f"{world.ws}/environments/built/versions/1", {"properties": {"build": {"contextUri": uri}}})
+    answer = share(world, registry, "environments/built/versions/1", "built", "1")
+    assert (answer.status, answer.code) == (400, "UserError")
+    assert "is built from a context: the sandbox shares images" in answer.body["error"]["message"]
+
+
+def test_files_are_read_as_the_workspace(world: World, registry: str) -> None:
+    group = world.ws.partition("/providers/")[0]
+    kind = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    world.put(f"{group}/providers/Microsoft.Storage/storageAccounts/foreignstore", kind)
+    uri = "https://foreignstore.blob.core.windows.net/there/model"
+    body = {"properties": {"modelType": "custom_model", "modelUri": uri}}
+    world.put(f"{world.ws}/models/foreign/versions/1", body)
+    answer = share(world, registry, "models/foreign/versions/1", "foreign", "1")
+    assert answer.status == 403
+    assert "the identity of workspace " in answer.body["error"]["message"]
+
+
+def test_a_workspace_s_id_is_found_in_either_case(world: World, registry: str) -> None:
+    asset = asset_id(world, "models/weights/versions/3")
+    guid = asset.split("/")[5]
+    url = f"{REGION}/mferp/managementfrontend{registry}/import?api-version=2021-10-01-dataplanepreview"
+    wanted = {"sourceAssetId": asset.replace(guid, guid.upper()), "destinationName": "either"}
+    assert world.sandbox.call("POST", url, {"properties": wanted}).status == 200
+
+
 @pytest.mark.parametrize(
     ("roles", "status"),
     [((), 403), (("workspace",), 403), (("registry",), 403), (("workspace", "registry"), 200)],
