@@ -12,6 +12,7 @@ from typing import Any
 import settings_rules as rules
 import yaml_lines
 from settings_rules import Problem, Reader, setting
+from yaml_lines import Where
 
 FOLDER = Path("ml_jobs")
 FILE = "model.yaml"
@@ -253,7 +254,10 @@ def _check_together(reader: Reader, name: str) -> None:
     for where, base in files.items():
         if where in right:
             rules.existing_file(reader, where, base / right[where])
-    _check_inputs(reader, folder)
+    if ("training", "pipeline") in right:
+        _check_pipeline(reader, folder / right["training", "pipeline"])
+    for where in [each for each in files if each[0] == "environments" and each in right]:
+        _check_conda(reader, where, Path(right[where]))
     for part in ("training", "serving"):
         for index, pattern in enumerate(right.get((part, "code"), ())):
             if not any(path.is_file() for path in Path().glob(pattern)):
@@ -264,19 +268,37 @@ def _check_together(reader: Reader, name: str) -> None:
         reader.report(("serving", "script"), found, f"one of serving.code: {', '.join(code)}")
 
 
-def _check_inputs(reader: Reader, folder: Path) -> None:
-    """A run would take the default of an input that nobody declares under the name that was meant."""
-    inputs = reader.right.get(("training", "inputs"), {})
-    file = folder / reader.right.get(("training", "pipeline"), "")
-    if not file.is_file():
-        return
+def _yaml(reader: Reader, where: Where, file: Path, accepted: str) -> yaml_lines.Document | None:
+    """A file that a value names; what is no YAML is a problem, what is not there is one already."""
     try:
-        document = yaml_lines.read(file)
+        return yaml_lines.read(file) if file.is_file() else None
     except yaml_lines.YamlFileError as error:
-        reader.report(("training", "pipeline"), str(error), "a pipeline component", f"edit {file.as_posix()}")
+        reader.report(where, str(error), accepted, f"edit {file.as_posix()}")
+        return None
+
+
+def _check_conda(reader: Reader, where: Where, file: Path) -> None:
+    document = _yaml(reader, where, file, "a conda file")
+    pins = document.content.get("dependencies") if document and isinstance(document.content, dict) else None
+    if document and not isinstance(pins, list):
+        found = f"{file.as_posix()!r}: no list of dependencies"
+        reader.report(where, found, "a conda file", f"edit {file.as_posix()}")
+
+
+def _check_pipeline(reader: Reader, file: Path) -> None:
+    """Its steps have files; a run would take the default of an input that nobody declares under the name meant."""
+    document = _yaml(reader, ("training", "pipeline"), file, "a pipeline component")
+    if document is None:
         return
-    declared = document.content.get("inputs") if isinstance(document.content, dict) else None
-    declared = declared if isinstance(declared, dict) else {}
+    jobs, declared = (_mapping(document.content, key) for key in ("jobs", "inputs"))
+    for node, job in jobs.items():
+        step = str(job["component"]) if isinstance(job, dict) and "component" in job else None
+        if step and not (file.parent / step).is_file():
+            place = ("jobs", str(node), "component")
+            found = f"{file.as_posix()}:{document.lines[place]}: {rules.spelled(place)}: {step!r}: no such file"
+            accepted, repair = "a file of a command component", f"edit {file.as_posix()}"
+            reader.report(("training", "pipeline"), found, accepted, repair)
+    inputs = reader.right.get(("training", "inputs"), {})
     own = [str(name) for name in declared if name not in GIVEN]
     for name, value in inputs.items():
         where = ("training", "inputs", str(name))
@@ -289,6 +311,11 @@ def _check_inputs(reader: Reader, folder: Path) -> None:
             at = f"{file.as_posix()}:{document.lines['inputs', str(name)]}"
             found, accepted = wrong
             reader.report(where, f"{value!r} is {found}", f"{accepted}, as {at} declares")
+
+
+def _mapping(content: object, key: str) -> Mapping[Any, Any]:
+    found = content.get(key) if isinstance(content, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _misfit(value: str | float, port: object) -> tuple[str, str] | None:

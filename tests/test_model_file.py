@@ -195,3 +195,26 @@ def test_a_pipeline_that_is_no_yaml_is_told(project: Path) -> None:
     (project / "ml_jobs" / "late" / "pipeline.yaml").write_text("inputs: [\n")
     (said,) = problems()
     assert "training.pipeline: ml_jobs/late/pipeline.yaml:2: not YAML" in said
+
+
+def test_a_step_that_names_no_file_is_told(project: Path) -> None:
+    pipeline = project / "ml_jobs" / "late" / "pipeline.yaml"
+    pipeline.write_text(pipeline.read_text().replace("./train.yaml", "./trian.yaml"))
+    (said,) = problems()
+    assert said.startswith("ml_jobs/late/model.yaml:5: training.pipeline: ml_jobs/late/pipeline.yaml:12: ")
+    assert "jobs.train.component: './trian.yaml': no such file; accepted: a file of a command component; " in said
+    assert said.endswith("repair: edit ml_jobs/late/pipeline.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dependencies: [\n", "ml_jobs/late/train.conda.yaml:2: not YAML: "),
+        ("name: x\n", "'ml_jobs/late/train.conda.yaml': no list of dependencies; accepted: a conda file; repair: edit"),
+    ],
+)
+def test_a_conda_file_that_is_none_is_told(project: Path, text: str, said: str) -> None:
+    (project / "ml_jobs" / "late" / "train.conda.yaml").write_text(text)
+    (found,) = problems()
+    assert found.startswith("ml_jobs/late/model.yaml:14: environments.train.conda_file: ")
+    assert said in found

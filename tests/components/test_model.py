@@ -137,8 +137,8 @@ def test_what_is_live_does_not_follow_what_is_declared(declare_models: Any, proj
         found = declare_models("late", live=(LIVE,))
         return [inputs for urn, inputs in found.inputs.items() if urn.endswith("-deployment")]
 
-    before = deployed()
-    (project / "ml_jobs" / "late" / file).write_text("# changed\n")
+    before, path = deployed(), project / "ml_jobs" / "late" / file
+    path.write_text(f"{path.read_text()}# changed\n")
     assert deployed() == before
 
 
