@@ -34,6 +34,7 @@ class Run:
         self._azure = azure
         self._begin = begin
         self._children: dict[str, Resource] = {}
+        self._refused: dict[str, str] = {}
         self._folder = azure.work.folder("jobs", me.id.key)
 
     async def through(self, active: Active) -> None:
@@ -49,7 +50,7 @@ class Run:
                 await mark(self._me, self._azure, "Finalizing")
                 await job_outputs.register(self._me, self._azure)
         except (ArmError, ExpressionError) as refusal:
-            status, error = "Failed", refusal.message if isinstance(refusal, ArmError) else str(refusal)
+            status, error = "Failed", _words(refusal)
         self._say(f"{self._me.name}: {status} {error}".rstrip())
         await self._keep_log()
         await mark(self._me, self._azure, status, error)
@@ -62,20 +63,22 @@ class Run:
 
     async def _steps(self, steps: dict[str, Step], active: Active) -> tuple[str, str]:
         """Run every step that can run; returns the pipeline's status and its error."""
-        go_on = bool((self._me.get("properties.settings") or {}).get("continue_on_step_failure"))
+        # On Azure, too, a pipeline goes on unless it says not to (learn.microsoft.com, reference-yaml-job-pipeline).
+        go_on = (self._me.get("properties.settings") or {}).get("continue_on_step_failure") is not False
         waiting: dict[str, asyncio.Task[None]] = {}
         halted = False
         for name, job in self._children.items():
             if not is_over(job):
                 waiting[name] = self._follow(job)
         while True:
-            bad = [name for name, job in self._children.items() if is_over(job) and status_of(job) != "Completed"]
-            halted = halted or active.canceled.is_set() or (bool(bad) and not go_on)
+            halted = halted or active.canceled.is_set() or (self._failing() and not go_on)
             if halted:
                 self._stop(waiting)
             else:
                 for step in self._ready(steps):
-                    waiting[step.name] = await self._launch(step)
+                    await self._begin_step(step, waiting)
+                if self._refused and not go_on:
+                    continue
             if not waiting:
                 break
             await self._any(waiting, active)
@@ -87,9 +90,22 @@ class Run:
             return "Canceled", ""
         return self._verdict(steps)
 
+    def _failing(self) -> bool:
+        over = [status_of(job) for job in self._children.values() if is_over(job)]
+        return bool(self._refused) or any(status != "Completed" for status in over)
+
     def _ready(self, steps: dict[str, Step]) -> list[Step]:
         done = {name for name, job in self._children.items() if status_of(job) == "Completed"}
-        return [step for step in steps.values() if step.name not in self._children and step.waits <= done]
+        begun = self._children.keys() | self._refused.keys()
+        return [step for step in steps.values() if step.name not in begun and step.waits <= done]
+
+    async def _begin_step(self, step: Step, waiting: dict[str, asyncio.Task[None]]) -> None:
+        """Start a step. One that is refused has failed, like one that ran: the others are still looked after."""
+        try:
+            waiting[step.name] = await self._launch(step)
+        except (ArmError, ExpressionError) as refusal:
+            self._refused[step.name] = _words(refusal)
+            self._say(f"{step.name}: refused: {_words(refusal)}")
 
     async def _launch(self, step: Step) -> asyncio.Task[None]:
         """Make the step's job and start it. Its name is written down first: a crash in between loses nothing."""
@@ -118,12 +134,13 @@ class Run:
         asked.cancel()
 
     def _verdict(self, steps: dict[str, Step]) -> tuple[str, str]:
-        failed = [name for name, job in self._children.items() if status_of(job) == "Failed"]
-        skipped = [name for name in steps if name not in self._children]
+        ran = {name: job for name, job in self._children.items() if status_of(job) == "Failed"}
+        failed = {name: str(job.get("run.error", "")) for name, job in ran.items()} | self._refused
+        skipped = [name for name in steps if name not in self._children and name not in self._refused]
         ended = [name for name, job in self._children.items() if status_of(job) == "Canceled"]
         if not failed and not ended:
             return "Completed", ""
-        parts = [f"Step '{name}' failed: {self._children[name].get('run.error', '')}" for name in failed]
+        parts = [f"Step '{name}' failed: {error}" for name, error in failed.items()]
         parts += [f"Canceled: {', '.join(ended)}."] if ended else []
         parts += [f"Not run: {', '.join(skipped)}."] if skipped else []
         return ("Failed" if failed else "Canceled"), " ".join(parts)
@@ -143,6 +160,10 @@ class Run:
             )
         except (places.PlaceError, ArmError, OSError) as error:
             log.warning("job %s: its log was not kept: %s", self._me.name, error)
+
+
+def _words(refusal: Exception) -> str:
+    return refusal.message if isinstance(refusal, ArmError) else str(refusal)
 
 
 async def run_pipeline(me: Resource, azure: Azure, active: Active, begin: Begin) -> None:

@@ -120,11 +120,20 @@ def test_a_failed_step_fails_the_pipeline_with_its_error_and_what_needs_it_is_no
 
 
 @runs
-@pytest.mark.parametrize(("go_on", "other"), [(True, "Completed"), (False, "Canceled")])
-def test_other_steps_go_on_after_a_failure_if_the_pipeline_says_so(world: World, go_on: bool, other: str) -> None:
-    go = world.sandbox.home.root.parent / f"go-{go_on}"
-    name = f"goes-on-{go_on}"
-    settings = {"continue_on_step_failure": go_on}
+@pytest.mark.parametrize(
+    ("settings", "other"),
+    [
+        ({}, "Completed"),
+        ({"continue_on_step_failure": True}, "Completed"),
+        ({"continue_on_step_failure": False}, "Canceled"),
+    ],
+    ids=["unsaid", "goes on", "stops"],
+)
+def test_other_steps_go_on_after_a_failure_unless_the_pipeline_says_not_to(
+    world: World, settings: dict[str, bool], other: str
+) -> None:
+    name, go_on = f"goes-on-{len(settings)}-{other}", other == "Completed"
+    go = world.sandbox.home.root.parent / name
     job = submit(
         world, name, {"other": step(world, "wait", file=str(go)), "bad": step(world, "fail")}, settings=settings
     )
@@ -132,6 +141,36 @@ def test_other_steps_go_on_after_a_failure_if_the_pipeline_says_so(world: World,
     go.touch() if go_on else None
     assert world.ended(job) == "Failed"
     assert children(world, job)["other"]["status"] == other
+
+
+@runs
+@pytest.mark.parametrize(("go_on", "other"), [(True, "Completed"), (False, "Canceled")])
+def test_a_step_that_is_refused_when_its_turn_comes_fails_as_one_that_ran(
+    world: World, go_on: bool, other: str
+) -> None:
+    """Its siblings are never left running by a pipeline that is over."""
+    go = world.sandbox.home.root.parent / f"refused-{go_on}"
+    job = submit(
+        world, f"refused-{go_on}",
+        {
+            "other": step(world, "wait", file=str(go)),
+            "first": step(world, "make"),
+            "bad": step(world, "join", a="${{parent.jobs.first.outputs.out}}", zz="1"),
+            "after": step(world, "join", a="${{parent.jobs.bad.outputs.out}}"),
+        },
+        settings={"continue_on_step_failure": go_on},
+    )  # fmt: skip
+    until(lambda: children(world, job).get("first", {}).get("status") == "Completed")
+    until(lambda: "bad: refused" in world.log(job, "logs/azureml/executionlogs.txt"))
+    assert world.status(job) == "Running" or not go_on
+    go.touch() if go_on else None
+    assert world.ended(job) == "Failed"
+    assert "Step 'bad' failed: Pipeline job" in world.error(job)
+    assert "step 'bad' is given 'zz'" in world.error(job)
+    assert "Not run: after." in world.error(job)
+    assert {name: each["status"] for name, each in children(world, job).items()} == {
+        "other": other, "first": "Completed",
+    }  # fmt: skip
 
 
 @runs
