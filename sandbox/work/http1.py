@@ -120,12 +120,12 @@ async def request(
     message = head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(timeout):
-        folder = os.open(socket.parent, os.O_PATH)  # the address of a socket has room for about 100 characters
+        # Its address has room for about 100 characters; and a link that a server puts in its place is not followed.
+        held = os.open(socket, os.O_PATH | os.O_NOFOLLOW)
         try:
-            where = f"/proc/self/fd/{folder}/{socket.name}"
-            _, exchange = await loop.create_unix_connection(lambda: _Exchange(message), where)
+            _, exchange = await loop.create_unix_connection(lambda: _Exchange(message), f"/proc/self/fd/{held}")
         finally:
-            os.close(folder)
+            os.close(held)
         try:
             return await exchange.done
         finally:

@@ -12,11 +12,13 @@ What it leaves in the folder, each file whole or not at all:
 
 import json
 import os
+import resource
 import select
 import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,11 @@ WORD = "SANDBOX_KEEPER"  # in the keeper's environment and in no other: with its
 _LISTEN_FD = 3  # where a server that is handed its socket looks for it (systemd's convention)
 _BACKLOG = 4096
 SOCKET = "server.sock"
+LOG_BYTES = 64 * 1024 * 1024  # of what the command prints
+_KEPT_BYTES = LOG_BYTES // 4  # its end, which stays when there is more
+_LOOK_SECONDS = 1.0
+_PROCESSES = 4096  # of one command, threads counted; what a machine of many cores needs many times
+_OOM_SCORE = 500  # where memory ends, the command goes before the gateway
 _SIGNALS = {signal.SIGCHLD, signal.SIGTERM}
 
 
@@ -37,7 +44,7 @@ def main(folder: Path) -> None:
     child = _spawn(spec, listener)
     if listener:
         listener.close()  # the server alone holds it: nobody is left waiting at a dead one
-    status, reason = _wait(child, woken, spec["timeout"], spec["grace"])
+    status, reason = _wait(child, woken, spec, folder)
     _signal(child, signal.SIGKILL)  # what the command left in its process group goes with it
     write(folder / "exit.json", {"code": os.waitstatus_to_exitcode(status), "reason": reason})
 
@@ -95,6 +102,7 @@ def _spawn(spec: dict[str, Any], listener: socket.socket | None) -> int:
         ours.close()
         if spec["cover"]:
             cover.cover(**spec["cover"], door=door)
+        _bound(covered=bool(spec["cover"]))
         if listener:
             if listener.fileno() == _LISTEN_FD:
                 os.set_inheritable(_LISTEN_FD, True)
@@ -111,23 +119,57 @@ def _spawn(spec: dict[str, Any], listener: socket.socket | None) -> int:
     os._exit(127)
 
 
-def _wait(child: int, woken: int, timeout: float | None, grace: float) -> tuple[int, str]:
-    """Wait for the end; a SIGTERM or the time limit asks the command to end, and forces it after `grace` seconds."""
-    reason, deadline = "", None if timeout is None else time.monotonic() + timeout
+def _bound(*, covered: bool) -> None:
+    """What the kernel limits for a user's own process."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if covered:  # else all processes of the user count
+        most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+        most = _PROCESSES if most == resource.RLIM_INFINITY else min(most, _PROCESSES)
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+    with suppress(OSError):  # Linux only
+        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), encoding="ascii")
+
+
+def _wait(child: int, woken: int, spec: dict[str, Any], folder: Path) -> tuple[int, str]:
+    """Wait for the end. A SIGTERM, the time limit or a disk that gets full asks the command to end, and forces it
+    after a while.
+    """
+    reason, timeout = "", spec["timeout"]
+    deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return status, reason
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
+        left = _LOOK_SECONDS if deadline is None else deadline - time.monotonic()
+        full = not reason and spec["floor"] and _free(folder) < spec["floor"]
+        if left <= 0 or full:
             _signal(child, signal.SIGKILL if reason else signal.SIGTERM)
-            deadline = None if reason else time.monotonic() + grace
-            reason = reason or "timeout"
+            deadline = None if reason else time.monotonic() + spec["grace"]
+            reason = reason or ("full" if full else "timeout")
             continue
-        ready, _, _ = select.select([woken], [], [], left)
+        ready, _, _ = select.select([woken], [], [], min(left, _LOOK_SECONDS))
         if ready and signal.SIGTERM in os.read(woken, 4096) and not reason:
             _signal(child, signal.SIGTERM)
-            reason, deadline = "stopped", time.monotonic() + grace
+            reason, deadline = "stopped", time.monotonic() + spec["grace"]
+        _trim_log()
+
+
+def _free(folder: Path) -> int:
+    """Bytes that are left on the disk."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
+def _trim_log() -> None:
+    """Keep the end of what the command printed, when that is too much."""
+    log = sys.stdout.fileno()
+    if os.fstat(log).st_size <= LOG_BYTES:
+        return
+    with suppress(OSError), open("/dev/fd/1", "rb") as printed:  # noqa: PTH123 - not the path, which a job may change
+        printed.seek(-_KEPT_BYTES, os.SEEK_END)
+        end = printed.read()
+        os.ftruncate(log, 0)
+        os.write(log, f"[more than {LOG_BYTES} bytes were printed: the beginning is left out]\n".encode() + end)
 
 
 def _signal(child: int, number: int) -> None:

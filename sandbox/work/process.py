@@ -44,7 +44,8 @@ class Exit:
 
     Attributes:
         code: exit code, negative for a signal; None when nobody saw the end.
-        reason: ``stopped``, ``timeout``, ``lost`` (its keeper was killed) or '' when it ended by itself.
+        reason: ``stopped``, ``timeout``, ``full`` (the disk), ``lost`` (its keeper was killed) or '' when it ended by
+            itself.
     """
 
     code: int | None
@@ -106,11 +107,12 @@ class Process:
 async def start(
     folder: Path, argv: Sequence[str], environment: Mapping[str, str], *, cwd: Path, log_file: Path,
     listen: bool = False, timeout: float | None = None, grace: float = GRACE_SECONDS,
-    cover: Mapping[str, Any] | None = None,
+    cover: Mapping[str, Any] | None = None, floor: int = 0,
 ) -> Process:  # fmt: skip
     """Start a command under a keeper; with `listen` it is handed a socket in the folder.
 
-    `cover` has the arguments of :func:`sandbox.work.cover.cover` but the last, where the command is to be covered.
+    `cover` has the arguments of :func:`sandbox.work.cover.cover` but the last, where the command is to be covered. With
+    `floor` the command is ended when less than so many bytes are left on the folder's disk.
 
     Raises:
         StartError: the keeper did not come up.
@@ -119,7 +121,15 @@ async def start(
         (folder / name).unlink(missing_ok=True)
     keeper.write(
         folder / "spec.json",
-        {"argv": list(argv), "cwd": str(cwd), "listen": listen, "timeout": timeout, "grace": grace, "cover": cover},
+        {
+            "argv": list(argv),
+            "cwd": str(cwd),
+            "listen": listen,
+            "timeout": timeout,
+            "grace": grace,
+            "cover": cover,
+            "floor": floor,
+        },
     )
     with paths.opened(log_file.parent, log_file.name, "ab") as out:
         child = subprocess.Popen(

@@ -7,6 +7,7 @@ place.
 
 import asyncio
 import logging
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("sandbox.scoring")
 _BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0, 15.0, 30.0)
 _STEADY_SECONDS = 60.0
+_TAIL_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class Generation:
             await asyncio.to_thread(_begin_log, instance.folder / "server.log", self.serving.note)
             instance.process = await self._shop.run(
                 instance.folder, self.serving.argv, self.serving.environment, self.serving.cwd,
-                instance.folder / "server.log", own=self.folder, listen=True,
+                instance.folder / "server.log", show=self._shared(), listen=True,
             )  # fmt: skip
         running = instance.process
         ended = asyncio.ensure_future(running.wait())
@@ -165,6 +167,10 @@ class Generation:
             ended.cancel()
             asked.cancel()
         instance.up.set()
+
+    def _shared(self) -> list[Path]:
+        """What all instances see. The folder itself is none of it: they could put links in the place of each other."""
+        return [each for each in self.folder.iterdir() if each.is_dir() and not each.name.startswith("instance-")]
 
     async def _answers(self, running: Process) -> str:
         """Wait for a good answer; returns why there was none. A starting server lets the question wait: one will do."""
@@ -323,6 +329,7 @@ def tail(folder: Path, lines: int = 30) -> str:
     """The end of a server's log."""
     try:
         with paths.opened(folder, "server.log") as file:
+            file.seek(-min(_TAIL_BYTES, file.seek(0, os.SEEK_END)), os.SEEK_END)
             text = file.read().decode(errors="replace")
     except OSError:  # none, or the server put a link in its place
         return ""

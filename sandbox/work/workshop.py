@@ -52,11 +52,12 @@ class Workshop:
         """
         proxy = f"http://127.0.0.1:{self._home.port.read_text(encoding='utf-8')}"
         bundle = str(self._home.ca_bundle)
-        temporary = folder / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
+        home, temporary = folder / "home", folder / "tmp"
+        for each in (home, temporary):
+            each.mkdir(parents=True, exist_ok=True)
         return {
             "PATH": f"{runtime.folder / 'bin'}:/usr/local/bin:/usr/bin:/bin", "VIRTUAL_ENV": str(runtime.folder),
-            "HOME": str(folder), "TMPDIR": str(temporary), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1",
+            "HOME": str(home), "TMPDIR": str(temporary), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1",
             "HTTPS_PROXY": proxy, "HTTP_PROXY": proxy, "NO_PROXY": "127.0.0.1,localhost",
             "https_proxy": proxy, "http_proxy": proxy, "no_proxy": "127.0.0.1,localhost",
             "REQUESTS_CA_BUNDLE": bundle, "SSL_CERT_FILE": bundle, "CURL_CA_BUNDLE": bundle,
@@ -66,17 +67,17 @@ class Workshop:
 
     async def run(
         self, folder: Path, argv: Sequence[str], environment: Mapping[str, str], cwd: Path, log_file: Path, *,
-        own: Path | None = None, **how: Any,
+        show: Sequence[Path] = (), **how: Any,
     ) -> Process:  # fmt: skip
         """Start a process that belongs to a folder; see :func:`sandbox.work.process.start`.
 
-        Of the sandbox's own files it sees that folder, or `own`, if that is another.
+        Of the sandbox's own files it sees that folder, and those of `show`.
         """
         if self._holds is None:
             refused = await asyncio.to_thread(cover.troubles)
             self._holds = [each for each in cover.HOLDS if each not in refused]
         covered = {
-            "root": str(self._home.root), "show": [str(own or folder)],
+            "root": str(self._home.root), "show": [str(folder), *map(str, show)],
             "copies": [str(self._home.ca_bundle)], "holds": self._holds, "port": str(self._home.port),
         }  # fmt: skip
         started = await process.start(

@@ -30,6 +30,7 @@ _USER_ERRORS = (
     ArmError, PathError, PlaceError, ExpressionError, RuntimeMissingError, StartError, DiskFullError, OSError,
 )  # fmt: skip
 LOG = "artifacts/user_logs/std_log.txt"
+FLOOR_BYTES = 128 * 1024 * 1024  # what must be left on the disk while a job runs
 
 
 class LostError(Exception):
@@ -102,7 +103,7 @@ async def _start(me: Resource, azure: Azure, folder: Path) -> Process:
     return await azure.work.run(
         folder,
         ["/bin/bash", "-c", fill(str(me["properties.command"]), values)],
-        environment, folder / "wd", folder / LOG, timeout=time_limit(me),
+        environment, folder / "wd", folder / LOG, timeout=time_limit(me), floor=FLOOR_BYTES,
     )  # fmt: skip
 
 
@@ -186,7 +187,7 @@ async def _end(me: Resource, azure: Azure, folder: Path, status: str, error: str
         log.warning("job %s: its MLflow run was not ended: %s", me.name, failure)
     await mark(me, azure, status, error)
     # Logs and the outputs folder are blobs now; those that could not be kept stay here.
-    for name in ("wd", "inputs", "named", "tmp", *(("artifacts",) if kept else ())):
+    for name in ("wd", "inputs", "named", "tmp", "home", *(("artifacts",) if kept else ())):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
@@ -206,6 +207,9 @@ def _verdict(me: Resource, exit_: Exit) -> str:
     """Why a job failed; '' when it did not."""
     if exit_.reason == "timeout":
         return f"The job ran longer than its limit of {me.get('properties.limits.timeout')} and was ended."
+    if exit_.reason == "full":
+        left = f"less than {FLOOR_BYTES >> 20} MiB were left on the disk"
+        return f"The job was ended because {left}. Free some, then submit it again."
     if exit_.reason == "stopped":
         return "The job was ended because the sandbox was stopped. Submit it again."
     if exit_.reason == "lost" or exit_.code is None:

@@ -34,6 +34,14 @@ async def begin(folder: Path, argv: list[str], **options: Any) -> process.Proces
     return await process.start(folder, argv, ENVIRONMENT, cwd=folder, log_file=folder / "log.txt", **options)
 
 
+async def begin_covered(own: Path, argv: list[str], holds: tuple[str, ...] = ALL, **options: Any) -> process.Process:
+    """Start a command that sees of the folder above its own nothing else."""
+    own.mkdir()
+    (own.parent / "port").write_text("50000")
+    how = {"root": str(own.parent), "show": [str(own)], "copies": [], "holds": holds, "port": str(own.parent / "port")}
+    return await begin(own, argv, cover=how, **options)
+
+
 def until(condition: Callable[[], object], seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -114,30 +122,67 @@ def test_the_time_limit_ends_the_command(folder: Path) -> None:
 def test_a_covered_command_is_stopped_however_early_and_ends_with_its_keeper(
     folder: Path, holds: tuple[str, ...]
 ) -> None:
-    (folder / "port").write_text("50000")
-    for name in ("0", "1", "2", "3", "4", "killed"):
-        (folder / name).mkdir()
-
-    async def covered(own: Path) -> process.Process:
-        how = {
-            "root": str(folder), "show": [str(own)], "copies": [], "holds": holds, "port": str(folder / "port"),
-        }  # fmt: skip
-        return await process.start(
-            own, ["/bin/sleep", "60"], ENVIRONMENT, cwd=own, log_file=own / "log.txt", cover=how, grace=30
-        )
-
     async def work() -> None:
         for number in range(5):
-            started = await covered(folder / str(number))
+            started = await begin_covered(folder / str(number), ["/bin/sleep", "60"], holds, grace=30)
             await asyncio.sleep(number * 0.01)
             await started.stop(grace=30)
             assert await started.wait() == process.Exit(-signal.SIGTERM, "stopped")
-        killed = await covered(folder / "killed")
+        killed = await begin_covered(folder / "killed", ["/bin/sleep", "60"], holds)
         os.kill(killed.pid, signal.SIGKILL)
         assert await killed.wait() == process.Exit(None, "lost")
 
     run(work())
     until(lambda: marked(folder) == [])
+
+
+def test_a_disk_that_gets_full_ends_the_command(folder: Path) -> None:
+    async def work() -> process.Exit:
+        return await (await begin(folder, SLEEP, floor=2**62)).wait()
+
+    assert run(work()) == process.Exit(-signal.SIGTERM, "full")
+
+
+def test_of_much_that_is_printed_the_end_is_kept(folder: Path) -> None:
+    script = (
+        "import sys, time\nfor number in range(70):\n    print(f'{number:03}' + 'x' * 1_000_000)\n"
+        "sys.stdout.flush(); time.sleep(1.5); print('last')"
+    )
+
+    async def work() -> None:
+        await (await begin(folder, [sys.executable, "-c", script])).wait()
+
+    run(work())
+    log = (folder / "log.txt").read_bytes()
+    assert log.startswith(b"[more than 67108864 bytes were printed")
+    assert log.endswith(b"last\n")
+    assert keeper.LOG_BYTES // 5 < len(log) < keeper.LOG_BYTES // 3
+
+
+@needs_namespaces
+def test_what_a_command_may_use_is_bounded(folder: Path) -> None:
+    async def work() -> None:
+        bounds = ["/bin/bash", "-c", "ulimit -c; ulimit -u; cat /proc/self/oom_score_adj"]
+        await (await begin_covered(folder / "own", bounds)).wait()
+
+    run(work())
+    core, processes, score = (folder / "own/log.txt").read_text().split()
+    assert (core, score) == ("0", "500")
+    assert int(processes) <= 4096
+
+
+@needs_namespaces
+def test_processes_that_multiply_end_with_their_command(folder: Path) -> None:
+    bomb = "import os, time\nfor _ in range(6):\n    os.fork() or os.setsid()\ntime.sleep(60)"
+
+    async def work() -> None:
+        started = await begin_covered(folder / "own", [sys.executable, "-c", bomb])
+        while len(marked(folder)) < 60:
+            await asyncio.sleep(0.01)
+        await started.stop()
+
+    run(work())
+    assert marked(folder) == []
 
 
 def test_what_the_command_leaves_behind_goes_with_it(folder: Path) -> None:
