@@ -83,25 +83,25 @@ def test_the_server_sees_nothing_of_the_callers(world: World, served: Endpoint) 
 @runs
 @pytest.mark.parametrize("victim", ["keeper", "server"])
 def test_a_server_that_is_killed_is_started_again(world: World, served: Endpoint, victim: str) -> None:
-    before = served.score({}).body["pid"]
-    os.kill(keeper(world, "blue") if victim == "keeper" else before, signal.SIGKILL)
+    before = served.score({}).body["server"]
+    os.kill(keeper(world, "blue") if victim == "keeper" else world.servers()[before], signal.SIGKILL)
 
     def anew() -> Any:
         """An answer of another server, not of an orphan that is about to end."""
         answer = served.score({})
-        return answer if answer.status == 200 and answer.body["pid"] in set(world.processes()) - {before} else None
+        return answer if answer.status == 200 and answer.body["server"] in world.servers().keys() - {before} else None
 
     after = until(anew)
     assert after.body["weights"] == "w1"
-    assert len({pid for pid in world.processes() if pid == before}) == 0
+    assert before not in world.servers()
 
 
 @runs
 def test_a_deployment_survives_a_killed_gateway(world: World, served: Endpoint) -> None:
-    before = served.score({}).body["pid"]
+    before = served.score({}).body["server"]
     world.sandbox.kill()
     world.sandbox.start()
-    assert until(lambda: (answer := served.score({})).status == 200 and answer).body["pid"] == before
+    assert until(lambda: (answer := served.score({})).status == 200 and answer).body["server"] == before
 
 
 @runs
@@ -142,14 +142,14 @@ def test_a_deployment_goes_on_when_the_gateway_was_killed_over_its_creation(worl
 @runs
 def test_settings_change_in_place_without_a_failed_request(world: World, served: Endpoint) -> None:
     where = f"{served.path}/deployments/blue"
-    before = served.score({}).body["pid"]
+    before = served.score({}).body["server"]
     assert world.sandbox.call("PUT", where, served.body("changed")).status == 200
     seen = []
     until(lambda: seen.append(served.score({})) or seen[-1].body["variant"] == "changed")  # type: ignore[func-returns-value]
     assert {answer.status for answer in seen} == {200}
-    assert seen[-1].body["pid"] != before
+    assert seen[-1].body["server"] != before
     world.settle(where)
-    until(lambda: before not in world.processes())
+    until(lambda: before not in world.servers())
     served.deploy("blue")
 
 
@@ -192,9 +192,9 @@ def test_a_server_whose_liveness_probe_fails_is_started_again(world: World) -> N
     probe = {"initialDelay": "PT0S", "period": "PT0.2S", "timeout": "PT0.2S", "failureThreshold": 2}
     endpoint.deploy("blue", livenessProbe=probe, requestSettings={"requestTimeout": "PT0.3S"})
     endpoint.traffic(blue=100)
-    before = endpoint.score({}).body["pid"]
+    before = endpoint.score({}).body["server"]
     assert endpoint.score({"sleep": 600}).status == 408
-    until(lambda: (answer := endpoint.score({})).status == 200 and answer.body["pid"] != before)
+    until(lambda: (answer := endpoint.score({})).status == 200 and answer.body["server"] != before)
 
 
 @runs
@@ -312,9 +312,9 @@ def test_an_endpoint_takes_its_deployments_along(world: World) -> None:
     endpoint = world.endpoint("whole")
     endpoint.deploy("inside")
     assert endpoint.traffic(inside=100).status == 200
-    pid = endpoint.score({}).body["pid"]
+    server = endpoint.score({}).body["server"]
     assert world.sandbox.call("DELETE", endpoint.path).status == 202
     until(lambda: world.sandbox.call("GET", endpoint.path).status == 404)
     assert list(world.sandbox.home.work.glob("deployments/inside-*")) == []
-    assert pid not in world.processes()
+    assert server not in world.servers()
     assert world.sandbox.call("GET", f"{endpoint.path}/deployments/inside").status == 404
