@@ -34,7 +34,7 @@ from sandbox.faults import Faults
 from sandbox.gateway.certs import Authority
 from sandbox.gateway.hosts import Hosts
 from sandbox.gateway.pipeline import Pipeline
-from sandbox.gateway.tunnel import Tunnel
+from sandbox.gateway.tunnel import Tunnel, keep_looking
 from sandbox.home import Home
 from sandbox.planes import directory
 from sandbox.planes.admin import Admin
@@ -114,7 +114,10 @@ async def _serve(home: Home, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     operations.resume()
-    forgetting = loop.create_task(keep_forgetting(store, lambda tx: purge_expired(Change(tx, azure.registry, ""))))
+    in_background = [
+        loop.create_task(keep_forgetting(store, lambda tx: purge_expired(Change(tx, azure.registry, "")))),
+        loop.create_task(keep_looking(state)),
+    ]
     for kind in (each for each in azure.registry if type(each).start is not Kind.start):
         for resource in azure.awake(kind.arm_type):
             if not going(resource.id, azure):
@@ -124,7 +127,8 @@ async def _serve(home: Home, port: int) -> None:
     log.info("ready on 127.0.0.1:%d after %.2f s", listener.getsockname()[1], time.perf_counter() - begun)
     await stop.wait()
     server.close()
-    forgetting.cancel()
+    for task in in_background:
+        task.cancel()
     await operations.stop()
     for plane in hosts.planes:
         await plane.stop()

@@ -13,6 +13,10 @@ from sandbox.arm.errors import ArmError
 HEAD_LIMIT = 64 * 1024  # bytes of a request's line and headers
 BODY_LIMIT = 4 * 1024 * 1024  # bytes of a body that is held whole; what Azure Resource Manager takes
 DEPTH_LIMIT = 100  # levels of JSON
+# A request must have arrived so many seconds after it began, and one more for each so many bytes of it; the time that
+# the gateway itself takes does not count.
+PATIENCE_SECONDS, LEAST_RATE = 30.0, 1024
+UNREAD_SECONDS = 120.0  # after so many of which nothing of an answer was read, it is given up
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -14,9 +14,10 @@ from uvicorn.server import ServerState
 
 from sandbox.gateway.certs import Authority
 from sandbox.gateway.hosts import Hosts
-from sandbox.gateway.http import HEAD_LIMIT
+from sandbox.gateway.http import HEAD_LIMIT, LEAST_RATE, PATIENCE_SECONDS, UNREAD_SECONDS
 
 _JOIN_LIMIT = 65536
+_LOOK_SECONDS = 5.0
 
 
 class Joined:
@@ -68,6 +69,25 @@ class Served(HttpToolsProtocol):
         self._early: list[bytes] = []
         self._open = 0  # bytes of a head that has no end yet, without the piece that it began in
         self._reading_head = False
+        self._arriving = True  # a request is awaited or under way
+        self._arrived = 0  # bytes of it
+        self._waited = 0.0  # seconds for it
+        self._unread = (0, 0.0)  # bytes of answers that the client does not read, and for how many seconds it has not
+
+    def look(self, seconds: float) -> None:
+        """Count the time since the last look against who sends too slowly, or reads nothing, and end that."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self._arriving and not self.flow.read_paused:
+            self._waited += seconds
+            if self._waited > PATIENCE_SECONDS + self._arrived / LEAST_RATE:
+                if self._reading_head or self.cycle is None or not self.cycle.response_started:
+                    self.transport.write(_TOO_SLOW)
+                self.transport.close()
+        size = self.transport.get_write_buffer_size()
+        self._unread = (size, self._unread[1] + seconds if size and size == self._unread[0] else 0.0)
+        if self._unread[1] > UNREAD_SECONDS:
+            self.transport.abort()
 
     def connection_made(self, transport: Any) -> None:
         """Begin to serve."""
@@ -85,6 +105,7 @@ class Served(HttpToolsProtocol):
             # (urllib3 leaves Nagle's algorithm on there): a delayed one would cost 40 ms a request.
             self.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             goes_on = self._reading_head
+            self._arrived += len(data)
             super().data_received(data)
             if goes_on and self._reading_head:
                 self._open += len(data)
@@ -96,11 +117,30 @@ class Served(HttpToolsProtocol):
         """A head begins."""
         super().on_message_begin()
         self._reading_head, self._open = True, 0
+        self._arriving, self._arrived, self._waited = True, 0, 0.0
 
     def on_headers_complete(self) -> None:
         """It is whole."""
         self._reading_head = False
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """All of a request has arrived."""
+        self._arriving = False
+        super().on_message_complete()
+
+
+async def keep_looking(state: ServerState) -> None:
+    """Look at every connection every few seconds, until it is cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        begun = loop.time()
+        await asyncio.sleep(_LOOK_SECONDS)
+        # The gateway's own pauses are nobody's fault.
+        seconds = min(loop.time() - begun, 2 * _LOOK_SECONDS)
+        for each in list(state.connections):
+            if isinstance(each, Served):
+                each.look(seconds)
 
 
 class Tunnel(asyncio.Protocol):
@@ -114,11 +154,17 @@ class Tunnel(asyncio.Protocol):
         self._head = b""
         self._transport: asyncio.Transport | None = None
         self._upgrading: asyncio.Task[None] | None = None
+        self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where to answer."""
         if isinstance(transport, asyncio.Transport) or hasattr(transport, "write"):
             self._transport = transport  # type: ignore[assignment]
+            self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client left before it had said what it wants."""
+        self._hand_on()
 
     def data_received(self, data: bytes) -> None:
         """Collect the request's head, then hand the connection on."""
@@ -130,6 +176,7 @@ class Tunnel(asyncio.Protocol):
                 self._transport.write(_TOO_LARGE)
                 self._transport.close()
             return
+        self._hand_on()
         method, _, rest = self._head.partition(b" ")
         if method == b"CONNECT":
             target = rest.split(b" ", 1)[0].decode("latin-1")
@@ -139,6 +186,15 @@ class Tunnel(asyncio.Protocol):
             self._transport.set_protocol(served)
             served.connection_made(self._transport)
             served.data_received(self._head)
+
+    def _hand_on(self) -> None:
+        if self._patience:
+            self._patience.cancel()
+
+    def _give_up(self) -> None:
+        if self._transport:
+            self._transport.write(_TOO_SLOW)
+            self._transport.close()
 
     def _connect(self, host: str) -> None:
         if self._transport is None:
@@ -179,6 +235,11 @@ def _answer(status: str, code: str, message: str) -> bytes:
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
 
 
+_TOO_SLOW = _answer(
+    "408 Request Timeout", "RequestTimeout",
+    f"The request arrived too slowly: want all of it after {PATIENCE_SECONDS:.0f} s, and 1 s more for each "
+    f"{LEAST_RATE} bytes.",
+)  # fmt: skip
 _TOO_LARGE = _answer(
     "431 Request Header Fields Too Large", "RequestHeaderFieldsTooLarge",
     f"The request's headers are larger than {HEAD_LIMIT} bytes.",
