@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -115,7 +116,12 @@ async def _serve(home: Home, port: int) -> None:
         loop.add_signal_handler(number, stop.set)
     operations.resume()
     in_background = [
-        loop.create_task(keep_forgetting(store, lambda tx: purge_expired(Change(tx, azure.registry, "")))),
+        loop.create_task(
+            keep_forgetting(
+                store,
+                [partial(azure.change, "", purge_expired), *(partial(each.forget, azure) for each in azure.registry)],
+            )
+        ),
         loop.create_task(keep_looking(state)),
     ]
     for kind in (each for each in azure.registry if type(each).start is not Kind.start):

@@ -170,6 +170,9 @@ class Kind:
         Not asked of what rests.
         """
 
+    async def forget(self, azure: "Azure") -> None:
+        """Remove what it has kept long enough; asked at the start and once an hour."""
+
     @classmethod
     def works(cls) -> bool:
         """Whether writes have slow work to do."""

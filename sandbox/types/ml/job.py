@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from sandbox.arm.azure import Azure
 from sandbox.arm.kind import Body, Kind, Name, Ref, Refusal, action
 from sandbox.arm.resource import Change, Listing, Resource, View
-from sandbox.types.ml import asset, content
+from sandbox.types.ml import asset, content, job_logs
 from sandbox.types.ml.asset import ML, shown
 from sandbox.types.ml.duration import seconds_of
 from sandbox.types.ml.job_needs import identity
@@ -141,6 +141,10 @@ class Job(Kind):
         """Go on with a job that an earlier gateway had under way."""
         if not is_over(me) and not me.get("run.parent"):
             begin(me, azure)
+
+    async def forget(self, azure: Azure) -> None:
+        """Logs of jobs that are gone."""
+        await job_logs.forget(azure)
 
     async def remove(self, me: Resource, azure: Azure) -> None:
         """End it if it goes with its workspace, and forget its files; what it kept in storage stays."""

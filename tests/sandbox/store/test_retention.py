@@ -1,6 +1,7 @@
 """What happened is remembered for a stated time; what would grow for ever has an end."""
 
 import asyncio
+import json
 import sqlite3
 import subprocess
 import sys
@@ -11,8 +12,15 @@ from pathlib import Path
 import pytest
 
 from sandbox import clock
+from sandbox.arm.azure import Azure
+from sandbox.arm.registry import Registry
+from sandbox.arm.schema import Schema
+from sandbox.home import Home
 from sandbox.store import retention
+from sandbox.store.blob_rows import save_container
 from sandbox.store.db import Store, Tx
+from sandbox.types.ml import job_logs
+from sandbox.types.ml.asset import ML
 from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -42,6 +50,58 @@ def test_only_what_is_old_is_forgotten(tmp_path: Path, monkeypatch: pytest.Monke
             await store.write(retention.forget)
             assert [row["id"] for row in store.all("SELECT id FROM operations ORDER BY id")] == ["going", "new"]
             assert [row["at"] for row in store.all("SELECT at FROM activity")] == [at(days=days) for days in (5, 4, 3)]
+        await store.close()
+
+    asyncio.run(work())
+
+
+def test_much_is_forgotten_a_little_at_a_time(tmp_path: Path) -> None:
+    """Nobody waits for the whole of it."""
+
+    async def work() -> None:
+        store = Store(tmp_path / "state.db")
+        with clock.fixed(NOW):
+            old = clock.timestamp(timedelta(days=100))
+            rows = [(f"operation{number}", "Succeeded", old, old) for number in range(2500)]
+            await store.write(lambda tx: [tx.run(OPERATION, row) for row in rows])
+            await store.write(lambda tx: [tx.run(ACTIVITY, (old,)) for _ in range(1500)])
+            turns = 1
+            while await store.write(retention.forget):
+                turns += 1
+        assert turns == 3
+        for query in ("SELECT count(*) FROM operations", "SELECT count(*) FROM activity"):
+            assert [*store.all(query)[0]] == [0]
+        await store.close()
+
+    asyncio.run(work())
+
+
+def test_logs_of_jobs_that_are_gone_are_forgotten(tmp_path: Path, schema_cache: Path) -> None:
+    async def work() -> None:
+        home = Home(tmp_path)
+        store = Store(home.database)
+        azure = Azure(store, Registry.find(Schema(schema_cache)), home)
+        await azure.blobs.start()
+        await store.write(lambda tx: save_container(tx, "account", "azureml", {}))
+        kind = f"{ML}/workspaces/jobs".lower()
+        row = (f"/w/{kind}/alive", f"/W/{kind}/Alive", kind, "/w", "Alive", "{}", "Succeeded", "", 1, "", "", "", 1)
+        await store.write(lambda tx: tx.run("INSERT INTO resources VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", row))
+        kept = [{"key": f"/v/{kind}/asleep", "kind": kind}]
+        aside = ("/v", "workspace", "westeurope", "v", clock.timestamp(), json.dumps(kept))
+        await store.write(lambda tx: tx.run("INSERT INTO deleted VALUES (?,?,?,?,?,?)", aside))
+        names = [
+            f"ExperimentRun/dcid.{job}/{what}" for job in ("Alive", "asleep", "gone")
+            for what in ("user_logs/std_log.txt", "outputs/model.onnx")
+        ]  # fmt: skip
+        with clock.fixed(NOW):
+            for name in (*names, "user_logs/std_log.txt"):
+                await azure.blobs.put("account", "azureml", name, b"x")
+        for days, left in ((89, names), (91, [name for name in names if "gone/user_logs" not in name])):
+            with clock.fixed(NOW + timedelta(days=days)):
+                await job_logs.forget(azure)
+            found = [blob.name for blob in azure.blobs.walk("account", "azureml")]
+            assert found == sorted([*left, "user_logs/std_log.txt"])
+        await azure.blobs.stop()
         await store.close()
 
     asyncio.run(work())
