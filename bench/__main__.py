@@ -12,7 +12,7 @@ from bench import machine
 from bench.stage import ROOT, BenchError
 from bench.table import Row, markdown, text
 
-SUBJECTS = ("preview", "models", "engine", "arm", "blob", "scoring", "up", "release")
+SUBJECTS = ("preview", "models", "engine", "arm", "blob", "history", "upload", "scoring", "up", "release")
 ASKED_FOR = ("cold",)  # downloads some hundred megabytes
 PAGE = ROOT / "docs" / "reference" / "performance.md"
 _BEGIN, _END = "<!-- measured: make bench -->", "<!-- end of measurements -->"

@@ -21,20 +21,25 @@ VERSION = "2025-06-01"
 
 
 class Cloud:
-    """A running sandbox, as the benchmark calls it."""
+    """A running sandbox, as the benchmark calls it.
+
+    Attributes:
+        port: of its gateway, on 127.0.0.1.
+        pid: the gateway's process.
+        trusted: file with the certificate authority.
+    """
 
     def __init__(self, home: Home, running: launch.Running) -> None:
         self._secret = home.secret.read_text(encoding="utf-8").strip()
-        self._trusted = home.ca_bundle
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({"https": f"http://127.0.0.1:{running.port}"}),
             urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=home.ca_bundle)),
         )
-        self.port = running.port
+        self.port, self.pid, self.trusted = running.port, running.pid, home.ca_bundle
 
     def server(self, host: str) -> Server:
         """One of Azure's hosts, for the load generator."""
-        return Server(f"https://{host}", self.port, self._trusted)
+        return Server(f"https://{host}", self.port, self.trusted)
 
     def token(self, audience: str) -> str:
         """A token of the sandbox's caller."""
@@ -45,17 +50,22 @@ class Cloud:
 
     def put(self, path: str, body: object) -> Any:
         """Create a resource."""
-        return self._send(
-            urllib.request.Request(
-                f"https://management.azure.com{path}?api-version={VERSION}", json.dumps(body).encode(),
-                {"Authorization": f"Bearer {self.token('https://management.azure.com')}"}, method="PUT",
-            )
-        )  # fmt: skip
+        return self._send(self._arm("PUT", path, json.dumps(body).encode()))
+
+    def delete(self, path: str) -> None:
+        """Delete a resource."""
+        self._send(self._arm("DELETE", path))
+
+    def _arm(self, method: str, path: str, body: bytes | None = None) -> urllib.request.Request:
+        token = {"Authorization": f"Bearer {self.token('https://management.azure.com')}"}
+        url = f"https://management.azure.com{path}?api-version={VERSION}"
+        return urllib.request.Request(url, body, token, method=method)
 
     def _send(self, request: urllib.request.Request) -> Any:
         try:
             with self._opener.open(request, timeout=30) as answer:
-                return json.load(answer)
+                content = answer.read()
+                return json.loads(content) if content else None
         except HTTPError as error:
             raise BenchError(f"{request.full_url} answered {error.code}: {error.read().decode()}") from error
 

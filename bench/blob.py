@@ -19,7 +19,7 @@ from pathlib import Path
 
 from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
 
-from bench.azure import GROUP, cloud
+from bench.azure import GROUP, Cloud, cloud
 from bench.load import Server, rate, request
 from bench.stage import bare, folder
 from bench.table import Row, times, verdict
@@ -62,21 +62,27 @@ def rows() -> list[Row]:
 
 def _sandbox() -> Figures:
     with cloud() as azure:
-        account = f"bench{uuid.uuid4().hex[:12]}"
-        made = azure.put(
-            f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{account}",
-            {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"},
-             "properties": {"allowSharedKeyAccess": False}},
-        )  # fmt: skip
-        role = f"/subscriptions/{SUBSCRIPTION_ID}/providers/Microsoft.Authorization/roleDefinitions/{_CONTRIBUTOR}"
-        azure.put(
-            f"{made['id']}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}",
-            {"properties": {"roleDefinitionId": role, "principalId": OBJECT_ID}},
-        )
-        azure.put(f"{made['id']}/blobServices/default/containers/bench", {"properties": {}})
+        account = container(azure)
         token = {"Authorization": f"Bearer {azure.token('https://storage.azure.com')}", "x-ms-version": "2023-11-03"}
         server = azure.server(f"{account}.blob.core.windows.net")
         return _measure(server, "/bench/{name}", token)
+
+
+def container(azure: Cloud) -> str:
+    """A container `bench` that the caller may write to; returns the name of its account."""
+    account = f"bench{uuid.uuid4().hex[:12]}"
+    made = azure.put(
+        f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{account}",
+        {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"},
+         "properties": {"allowSharedKeyAccess": False}},
+    )  # fmt: skip
+    role = f"/subscriptions/{SUBSCRIPTION_ID}/providers/Microsoft.Authorization/roleDefinitions/{_CONTRIBUTOR}"
+    azure.put(
+        f"{made['id']}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}",
+        {"properties": {"roleDefinitionId": role, "principalId": OBJECT_ID}},
+    )
+    azure.put(f"{made['id']}/blobServices/default/containers/bench", {"properties": {}})
+    return account
 
 
 def _measure(server: Server, path: str, headers: dict[str, str]) -> Figures:

@@ -1,51 +1,18 @@
 """What has happened before does not slow down what is asked now: ten thousand jobs, fifty thousand operations."""
 
-import json
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from sandbox import clock
-from sandbox.constants import OBJECT_ID
+from bench.history import JOBS, OPERATIONS, STEPS, fill
 from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
-from tests.sandbox.world import ML, World
+from tests.sandbox.world import World
 
-JOBS, OPERATIONS = 10_000, 50_000
-STEPS = 3  # every third job is one that somebody submitted, the others are steps
 PAGE = 100
 SLACK = 0.25  # seconds that a busy machine may add; what is measured takes some milliseconds
 RESTART_SLACK = 1.0  # all of the state is read twice: to seal it, and to hold it against its seal
-
-
-def fill(world: World) -> None:
-    """Put a long history into the state, as it is once it has happened."""
-    now = clock.timestamp()
-    properties = {
-        "jobType": "Command", "command": "true", "status": "Completed", "experimentName": "Default",
-        "environmentId": f"{world.ws}/environments/after/versions/1", "properties": {},
-        "tags": {f"tag{number}": "x" * 20 for number in range(40)},
-    }  # fmt: skip
-    bodies = [
-        json.dumps({"properties": properties, "run": run}) for run in ({}, *[{"parent": "pipeline"}] * (STEPS - 1))
-    ]
-
-    def jobs() -> Iterator[tuple[object, ...]]:
-        for number in range(JOBS):
-            path = f"{world.ws}/jobs/job{number:05d}"
-            where = (path.lower(), path, f"{ML}/workspaces/jobs".lower(), world.ws.lower(), f"job{number:05d}")
-            yield (*where, bodies[number % STEPS], "Succeeded", '"etag"', 1, now, now, OBJECT_ID, 1)
-
-    with closing(sqlite3.connect(world.sandbox.home.database, timeout=30)) as rows, rows:
-        rows.executemany("INSERT INTO resources VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", jobs())
-        rows.executemany(
-            "INSERT INTO operations VALUES (?,?,'create',1,'Succeeded',NULL,NULL,?,'westeurope',1,'now',?,?)",
-            ((f"operation{number}", f"{world.ws}/jobs/job{number % JOBS:05d}".lower(), SUBSCRIPTION, now, now)
-             for number in range(OPERATIONS)),
-        )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +43,7 @@ def test_a_long_history_costs_those_nothing_who_do_not_ask_for_it(world: World) 
          f"{world.ws}/environments", f"{SUBSCRIPTION}/resources")
     } | {"restart": sandbox.restart}  # fmt: skip
     before = {what: seconds(work) for what, work in asked.items()}
-    fill(world)
+    fill(sandbox.home, world.ws, range(JOBS), OPERATIONS)
     after = {what: seconds(work) for what, work in asked.items()}
     slack = dict.fromkeys(asked, SLACK) | {"restart": RESTART_SLACK}
     assert not {what: (before[what], after[what]) for what in asked if after[what] > before[what] * 1.2 + slack[what]}
