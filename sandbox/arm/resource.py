@@ -224,12 +224,15 @@ class View:
 
     def under(self, resource_id: str) -> list[Resource]:
         """Everything below an id, at any depth, deepest first."""
-        key = resource_id.lower()
         rows = self.reader.all(
-            "SELECT * FROM resources WHERE key > ? AND key < ? ORDER BY length(key) DESC",
-            (f"{key}/", f"{key}0"),
+            "SELECT * FROM resources WHERE key > ? AND key < ? ORDER BY length(key) DESC", _below(resource_id)
         )
         return [self.open(row) for row in rows]
+
+    def kinds_under(self, resource_id: str) -> list[str]:
+        """The types of everything below an id, in lower case."""
+        rows = self.reader.all("SELECT DISTINCT kind FROM resources WHERE key > ? AND key < ?", _below(resource_id))
+        return [row["kind"] for row in rows]
 
     def of_kind(self, kind: str, scope: str = "") -> Listing:
         """Every resource of a kind, wherever it stands below `scope`."""

@@ -97,7 +97,7 @@ class Verbs:
             if me.state == state_during(verb) and (running := self._operations.under_way(change, me.id.key, verb)):
                 return True, running
             kind.check_delete(me, change)
-            kinds = [kind, *(change.registry.need(below.id) for below in change.under(me.id.text))]
+            kinds = [kind, *map(change.registry.need_type, change.kinds_under(me.id.text))]
             slow = any(type(each).remove is not Kind.remove for each in kinds)
             if not slow and not (kind.lro and self._operations.pace() != "now"):
                 log_activity(change, kind.operation("delete"), me.id.text, 200)

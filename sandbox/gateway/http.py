@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -49,6 +50,11 @@ class Request:
         self.protocol = scope.get("state", {}).get("protocol")
         self._receive = receive
         self._body: bytes | None = None
+
+    def left(self) -> bool:
+        """Whether the client has gone: what it asked for is no longer read."""
+        transport = getattr(self.protocol, "transport", None)
+        return transport is not None and bool(transport.is_closing())
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body in pieces, as they arrive.
@@ -131,11 +137,11 @@ class Response:
     """
 
     status: int = 200
-    body: bytes | AsyncIterator[bytes] = b""
+    body: bytes | AsyncGenerator[bytes, None] = b""
     headers: dict[str, str] = field(default_factory=dict)
 
-    async def send(self, send: Send, *, head_only: bool = False) -> None:
-        """Write it out."""
+    async def send(self, send: Send, *, head_only: bool = False, left: Callable[[], bool] = lambda: False) -> None:
+        """Write it out; a stream only until the client has `left`."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         if isinstance(self.body, bytes) and self.status != 204 and not (head_only and "content-length" in headers):
             headers["content-length"] = str(len(self.body))
@@ -149,12 +155,15 @@ class Response:
         if isinstance(self.body, bytes):
             await send({"type": "http.response.body", "body": b"" if head_only else self.body})
             return
-        async for piece in self.body:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        async with aclosing(self.body) as pieces:
+            async for piece in pieces:
+                if left():
+                    return
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
-async def streamed(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def streamed(pieces: Iterable[bytes]) -> AsyncGenerator[bytes, None]:
     """A body of many pieces, which leaves room for other requests."""
     for piece in pieces:
         yield piece

@@ -43,7 +43,7 @@ class Pipeline:
         if client := request.headers.get("x-ms-client-request-id"):
             response.headers.setdefault("x-ms-client-request-id", client)
         response.headers.setdefault("date", clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT"))
-        await response.send(send, head_only=request.method == "HEAD")
+        await response.send(send, head_only=request.method == "HEAD", left=request.left)
         milliseconds = (time.perf_counter() - begun) * 1000
         log.info("%s %s%s %d %.1f ms", request.method, request.host, request.path, response.status, milliseconds)
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sandbox import clock
@@ -230,7 +230,7 @@ async def _body(target: Target) -> Body:
     return body
 
 
-def _content(target: Target, blob: Blob, start: int, length: int) -> bytes | AsyncIterator[bytes]:
+def _content(target: Target, blob: Blob, start: int, length: int) -> bytes | AsyncGenerator[bytes, None]:
     if blob.body is not None:
         return blob.body[start : start + length]
     return streamed(target.blobs.read(blob, start, length))

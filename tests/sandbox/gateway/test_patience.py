@@ -16,14 +16,21 @@ from sandbox.gateway import tunnel
 from sandbox.gateway.http import Receive, Request, Response, Scope, Send, streamed
 
 SECONDS = 0.3
+LONG, PIECE = 2000, 65536
+READ: list[int] = []  # pieces of the long answer that were read to be sent
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the length of what was sent, or with more than anybody wants to read, or before it was sent."""
     request = Request(scope, receive)
 
+    def pieces() -> Iterator[bytes]:
+        for _ in range(LONG):
+            READ.append(PIECE)
+            yield b"x" * PIECE
+
     if request.path == "/long":
-        await Response(200, streamed([b"x" * 65536] * 2000)).send(send)
+        await Response(200, streamed(pieces())).send(send, left=request.left)
     elif request.path == "/refused":
         await Response(413, b"too large").send(send)
     else:
@@ -146,4 +153,13 @@ def test_an_answer_that_nobody_reads_is_given_up(port: int) -> None:
                 received += len(piece)
         except ConnectionResetError:
             pass
-    assert received < 2000 * 65536
+    assert received < LONG * PIECE
+
+
+def test_an_answer_is_read_no_further_once_its_client_has_left(port: int) -> None:
+    READ.clear()
+    with closing(connect(port)) as connection:
+        connection.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.recv(65536)
+    time.sleep(0.5)
+    assert 0 < len(READ) < LONG / 2
