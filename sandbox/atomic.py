@@ -7,7 +7,7 @@ from pathlib import Path
 
 def write_private(path: Path, content: bytes, *, replace: bool = True) -> None:
     """Write a file that only its owner can read. Without `replace`, a file that is there already stays."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
@@ -30,6 +30,15 @@ def settle(temporary: Path, path: Path, *, replace: bool = True) -> None:
         except FileExistsError:
             return
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that only its owner can read, and those above it, durably: or all that is in it goes with it."""
+    if not (missing := [each for each in (folder, *folder.parents) if not each.is_dir()]):
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in missing:
+        sync_folder(each.parent)
 
 
 def sync_folder(folder: Path) -> None:

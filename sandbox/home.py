@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.atomic import make_folder
+
 
 @dataclass(frozen=True)
 class Home:
@@ -93,6 +95,6 @@ class Home:
     def make(self) -> None:
         """Create the folders, readable by their owner only; so is one that somebody else made."""
         for folder in (self.root, self.blobs, self.authority, self.logs, self.work, self.cache):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder)
         if self.root.stat().st_mode & 0o077:
             self.root.chmod(0o700)

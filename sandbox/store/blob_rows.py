@@ -130,7 +130,7 @@ def replace(
         there.created if there else now, now, blocks, body.body, body.file,
     )  # fmt: skip
     values = (blob.size, blob.file, json.dumps(blob.headers), blob.etag, blob.modified, json.dumps(blocks), blob.body)
-    # No upsert: SQLite would apply its way with conflicts to the triggers too, and the file may already be trash.
+    # No upsert: its way with conflicts would be that of the triggers too, and the file may be in the trash already.
     sql = (
         "UPDATE blobs SET size = ?, file = ?, headers = ?, etag = ?, modified = ?, blocks = ?, body = ? "
         "WHERE account = ? AND container = ? AND name = ?"

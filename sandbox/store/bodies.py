@@ -106,7 +106,7 @@ class Bodies:
             "SELECT file FROM blobs WHERE file IS NOT NULL UNION SELECT file FROM blocks WHERE file IS NOT NULL"
         )
         kept = {row["file"] for row in rows}
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic.make_folder(self.folder)
         for path in self.folder.iterdir():
             if path.name not in kept:
                 path.unlink()

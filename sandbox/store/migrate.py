@@ -4,6 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from sandbox import atomic
 from sandbox.store import seal
 
 VERSION = 2
@@ -61,7 +62,7 @@ def prepare(path: Path) -> None:
     Raises:
         StateError: it is damaged, or written by a newer version.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    atomic.make_folder(path.parent)
     if path.exists() and path.stat().st_size == 0 and copy_path(path).exists():
         raise damaged(path, "it is empty")
     sealed = seal.sealed(path)

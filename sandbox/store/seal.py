@@ -20,9 +20,7 @@ def put(path: Path) -> None:
     with _alone(path) as alone:
         if not alone or _in_use(path):
             return
-        part = path.with_name(f"{path.name}.sum.part")  # `.part` alone is the copy of the state that a run takes
-        part.write_text(_digest(path), encoding="ascii")
-        part.replace(_digest_path(path))
+        atomic.write_private(_digest_path(path), _digest(path).encode())
 
 
 def lift(path: Path) -> BufferedRandom:

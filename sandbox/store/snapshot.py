@@ -104,17 +104,18 @@ def restore(home: Home) -> str:
             "start afresh with: make purge, then make up"
         )
     aside = database.with_name(database.name + ".damaged")
-    for suffix in ("-wal", "-shm"):
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
-        good.with_name(good.name + suffix).unlink(missing_ok=True)
+    aside.unlink(missing_ok=True)
     if database.exists():
-        database.replace(aside)
+        aside.hardlink_to(database)
     part = database.with_name(database.name + ".part")
     part.write_bytes(good.read_bytes())
     part.chmod(0o600)
     with part.open("rb") as file:
         os.fsync(file.fileno())
     with seal.lift(database):
+        for suffix in ("-wal", "-shm"):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+        atomic.sync_folder(database.parent)  # a log that came back would be taken for the copy's
         part.replace(database)
         atomic.sync_folder(database.parent)
     seal.put(database)
@@ -146,7 +147,7 @@ def _contents(database: Path) -> list[_Content]:
 
 def _link(contents: Iterable[_Content], source: Path, target: Path) -> list[_Content]:
     """Bring every content to `target`, durably; returns those that neither folder has whole."""
-    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    atomic.make_folder(target)
     lost = []
     for each in contents:
         if _whole(target / each.file, each.size):
