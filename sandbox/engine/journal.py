@@ -259,9 +259,12 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
+    """All of them or none: tables without their version would pass for damage."""
+    connection.execute("BEGIN IMMEDIATE")
     for statement in _SCHEMA:
         connection.execute(statement)
     connection.execute("INSERT OR IGNORE INTO engine_meta VALUES ('version', ?)", (VERSION,))
+    connection.execute("COMMIT")
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
