@@ -7,7 +7,7 @@ from sandbox.doctor import Finding, judged
 from sandbox.home import Home
 from sandbox.launch import foreign_port, running
 from sandbox.store import seal
-from sandbox.store.migrate import StateError, copy_path, prepare
+from sandbox.store.migrate import VERSION, StateError, copy_path, examine
 from sandbox.work.cover import troubles
 
 _NOT_HELD = {
@@ -46,9 +46,14 @@ def _state(home: Home) -> Finding:
     if not home.database.exists():
         return _gone(home)
     try:
-        prepare(home.database)
+        version = examine(home.database)
     except StateError as error:
         return Finding("state", False, str(error))
+    if 0 < version < VERSION:
+        said = (
+            f"is of version {version}; make up brings it to {VERSION} and keeps it as {home.database.name}.v{version}"
+        )
+        return Finding("state", True, f"{home.database} {said}")
     if seal.held(home.database):
         return Finding("state", True, f"{home.database} was sound when it was opened, and is in use")
     return Finding("state", True, f"{home.database} is sound")

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from sandbox import atomic
@@ -16,6 +18,10 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 
 class StateError(Exception):
     """The state file cannot be used as it is. The message names the file, what is wrong and the repair."""
+
+
+class NewerStateError(StateError):
+    """It was written by a newer version: nothing is wrong with it."""
 
 
 def explain(path: Path, error: sqlite3.Error) -> StateError:
@@ -54,37 +60,62 @@ def copy_path(path: Path) -> Path:
     return path.with_name(path.name + ".good")
 
 
-def prepare(path: Path) -> None:
-    """Leave `path` as a sound state file of this version.
+def examine(path: Path) -> int:
+    """Look at all of a state file and change nothing; returns its version, 0 for a new one.
 
-    All of it is looked at once: by its seal, else by SQLite, unless another process has it open, which did so before.
+    It is looked at by its seal, else by SQLite, unless another process has it open, which did so before.
 
     Raises:
         StateError: it is damaged, or written by a newer version.
     """
+    with _opened(path) as connection:
+        return _examine(connection, path)
+
+
+def prepare(path: Path) -> None:
+    """Leave `path` as a sound state file of this version; one of an earlier version is kept as it was beside it.
+
+    Raises:
+        StateError: as :func:`examine`; or it is of an earlier version, and in use or without room for the copy.
+    """
     atomic.make_folder(path.parent)
+    with _opened(path) as connection:
+        version = _examine(connection, path)
+        connection.execute("PRAGMA journal_mode=WAL")
+        if 0 < version < VERSION:
+            if seal.held(path):
+                raise StateError(
+                    f"{path}: in use by a sandbox of an earlier version (the state is of version {version}, this one "
+                    f"writes {VERSION}). Stop that with: make down, then run the same command again"
+                )
+            _keep(connection, path, version)
+        if version < VERSION:
+            with seal.lift(path):
+                _bring_up(connection)
+        path.chmod(0o600)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a state file, whose errors say what they mean."""
     if path.exists() and path.stat().st_size == 0 and copy_path(path).exists():
         raise damaged(path, "it is empty")
-    sealed = seal.sealed(path)
-    if seal.broken(path):
-        raise damaged(path, "it is not what was written")
     try:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
-        try:
-            _prepare(connection, path, sealed=sealed)
-        finally:
-            connection.close()
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)) as connection:
+            yield connection
     except sqlite3.Error as error:
         raise explain(path, error) from error
     except UnicodeDecodeError as error:  # damage can reach the text of SQLite's own message
         raise damaged(path, str(error)) from error
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, *, sealed: bool) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
+def _examine(connection: sqlite3.Connection, path: Path) -> int:
+    sealed = seal.sealed(path)
+    if seal.broken(path):
+        raise damaged(path, "it is not what was written")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
-        raise StateError(
+        raise NewerStateError(
             f"{path}: written by a newer sandbox (version {version}, this one reads up to {VERSION}); "
             "update this checkout, or start afresh with: make purge"
         )
@@ -92,15 +123,27 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, sealed: bool) -> Non
         verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise damaged(path, verdict)
-    if version < VERSION:
-        if version > 0 and seal.held(path):
-            raise StateError(
-                f"{path}: in use by a sandbox of an earlier version (the state is of version {version}, this one "
-                f"writes {VERSION}). Stop that with: make down, then run the same command again"
-            )
-        with seal.lift(path):
-            _bring_up(connection)
-    path.chmod(0o600)
+    return version
+
+
+def _keep(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Copy a state as it is: the way back to the checkout that wrote it."""
+    kept = path.with_name(f"{path.name}.v{version}")
+    part = kept.with_name(f"{kept.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        connection.execute("VACUUM INTO ?", (str(part),))
+        part.chmod(0o600)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        atomic.settle(part, kept)
+    except (sqlite3.Error, OSError) as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)  # it may be what filled the disk
+        raise StateError(
+            f"{kept}: no copy of the state could be kept ({error}), so it stays of version {version}; "
+            f"{path.stat().st_size} bytes are needed. Run the same command again once there is room"
+        ) from error
 
 
 def _bring_up(connection: sqlite3.Connection) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from sandbox import atomic
 from sandbox.home import Home
 from sandbox.store import seal
-from sandbox.store.migrate import StateError, copy_path, prepare
+from sandbox.store.migrate import NewerStateError, StateError, copy_path, prepare
 
 _TICK = 20_000_000  # ns: a file's time may be as much behind the clock
 
@@ -95,6 +95,8 @@ def restore(home: Home) -> str:
         raise StateError(f"{good}: there is no good copy yet; start afresh with: make purge, then make up")
     try:
         prepare(good)
+    except NewerStateError:
+        raise
     except StateError as error:
         raise StateError(f"{good}: damaged as well; start afresh with: make purge, then make up") from error
     contents = _contents(good)

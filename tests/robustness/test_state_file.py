@@ -2,14 +2,21 @@
 
 import shutil
 import sqlite3
+import tarfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.robustness.conftest import Forks, Place
+from sandbox.engine.journal import Journal
+from sandbox.store.migrate import VERSION
+from sandbox.values import secret
+from tests.robustness.conftest import Forks, Place, Program
+from tests.sandbox.conftest import Sandbox
 
 FLIPS, CUTS = 60, 40
+STATES = Path(__file__).with_name("states")  # one of each earlier version, made by `up` and a few blobs
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +90,59 @@ def test_who_only_reads_leaves_the_file_as_it_is(place: Place, forks: Forks, cam
         assert forks.run(place, verb).code == 0, verb
     assert place.home.database.read_bytes() == before
     assert forks.run(place, "up").code == 0
+
+
+class Old(Program):
+    """A stack that a sandbox of an earlier version left: the program, the state, and the contents beside it."""
+
+    def __init__(self, archive: Path, folder: Path, schema_cache: Path) -> None:
+        super().__init__(folder, folder / ".sandbox", schema_cache)
+        with tarfile.open(archive) as content:
+            content.extractall(folder, filter="data")
+        self.version = int(archive.name.partition(".")[0])
+
+    def versions(self) -> dict[str, int]:
+        """Files of the state, and the version of each."""
+        found = {}
+        for path in (self.home.database, self.home.root / f"state.db.v{self.version}"):
+            if path.exists():
+                with closing(sqlite3.connect(path)) as connection:
+                    found[path.name] = connection.execute("PRAGMA user_version").fetchone()[0]
+        return found
+
+
+@pytest.fixture(params=sorted(STATES.iterdir()), ids=lambda path: path.name.partition(".")[0])
+def old(request: pytest.FixtureRequest, tmp_path: Path, schema_cache: Path) -> Iterator[Old]:
+    """One of each version."""
+    found = Old(request.param, tmp_path, schema_cache)
+    yield found
+    found.close()
+
+
+def test_a_state_of_an_earlier_version_is_opened_and_loses_nothing(old: Old, forks: Forks) -> None:
+    before = old.versions()
+    doctor = forks.run(old, "doctor")
+    assert old.version == VERSION or f"make up brings it to {VERSION} and keeps it as state.db.v" in doctor.out
+    assert old.versions() == before == {"state.db": old.version}, "who only looks leaves it as it is"
+    again = forks.run(old, "up", "--json")
+    assert (again.code, set(again.envelope["result"]["changes"])) == (0, {"same"}), again.said
+    assert old.versions() == {"state.db": VERSION} | ({f"state.db.v{old.version}": old.version})
+    sandbox = Sandbox(old.home)
+    token, url = sandbox.token("https://storage.azure.com"), "https://stdev1.blob.core.windows.net/data"
+    assert sandbox.call("GET", f"{url}/small", token=token).body == b"small\n"
+    assert sandbox.call("GET", f"{url}/folder/large", token=token).body == b"large\n" * 20_000
+    sandbox.close()
+    stack = Journal.open(old.home, "dev", write=False).current["urn:pulumi:dev::small::pulumi:pulumi:Stack::small-dev"]
+    assert stack.outputs["secret"] == secret("ordinary"), "by the key of then"
+
+
+def test_a_state_of_an_earlier_version_stays_what_it_is_without_room_for_a_copy(old: Old, forks: Forks) -> None:
+    (old.home.root / f"state.db.v{old.version}.part").mkdir()
+    before = old.home.database.read_bytes()
+    done = forks.run(old, "up")
+    assert done.code == 1
+    assert "no copy of the state could be kept" in done.err
+    assert old.home.database.read_bytes() == before
 
 
 def test_a_newer_state_is_refused_and_left_alone(sound: Place, forks: Forks) -> None:
