@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 from sandbox.doctor import Finding, judged
 from sandbox.home import Home
@@ -78,14 +79,21 @@ def _blobs(home: Home) -> Finding:
     try:
         connection = sqlite3.connect(home.database)
         try:
-            rows = connection.execute("SELECT container, name, file FROM blobs WHERE file IS NOT NULL").fetchall()
+            rows = connection.execute("SELECT container, name, file, size FROM blobs WHERE file IS NOT NULL").fetchall()
         finally:
             connection.close()
     except (sqlite3.Error, UnicodeDecodeError):  # damage can reach the text of SQLite's own message
         return Finding("blobs", True, "not looked at: the state cannot be read")
-    there = {path.name for path in home.blobs.iterdir()} if home.blobs.is_dir() else set()
-    lost = [f"{container}/{name}" for container, name, file in rows if file not in there]
+    there, kept = _sizes(home.blobs), _sizes(home.kept_blobs)
+    lost = [(f"{container}/{name}", file, size) for container, name, file, size in rows if there.get(file) != size]
+    back = all(kept.get(file) == size for _, file, size in lost)
     return judged(
-        "blobs", not lost, f"{len(lost)} lost, the first of them {lost[0]}" if lost else f"{len(rows)} large ones",
-        f"put the files back into {home.blobs}, or start afresh with: make purge",
+        "blobs", not lost, f"{len(lost)} lost or cut, the first of them {lost[0][0]}" if lost
+        else f"{len(rows)} large ones",
+        "bring them back with: .venv/bin/python -m sandbox restore" if back
+        else f"put the files back into {home.blobs}, or start afresh with: make purge",
     )  # fmt: skip
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in folder.iterdir()} if folder.is_dir() else {}

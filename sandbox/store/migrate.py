@@ -11,6 +11,7 @@ from sandbox.store import seal
 
 VERSION = 2
 BUSY_SECONDS = 30.0  # how long to wait while another process writes
+_LEAST = 512  # bytes of a page, at least: SQLite takes what is shorter for a new file
 _OUTSIDE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _MIGRATIONS = Path(__file__).with_name("migrations")
@@ -98,8 +99,9 @@ def prepare(path: Path) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection to a state file, whose errors say what they mean."""
-    if path.exists() and path.stat().st_size == 0 and copy_path(path).exists():
-        raise damaged(path, "it is empty")
+    size = path.stat().st_size if path.exists() else 0
+    if 0 < size < _LEAST or (size == 0 and path.exists() and copy_path(path).exists()):
+        raise damaged(path, f"it has {size} bytes")
     try:
         with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)) as connection:
             yield connection
@@ -123,6 +125,8 @@ def _examine(connection: sqlite3.Connection, path: Path) -> int:
         verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise damaged(path, verdict)
+        if path.stat().st_size % connection.execute("PRAGMA page_size").fetchone()[0] and not seal.logged(path):
+            raise damaged(path, "it ends in the middle of a page")
     return version
 
 

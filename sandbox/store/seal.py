@@ -64,6 +64,12 @@ def held(path: Path) -> bool:
         return not alone
 
 
+def logged(path: Path) -> bool:
+    """Whether writes wait in a log beside the file."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
 @contextmanager
 def _alone(path: Path) -> Iterator[bool]:
     """Whether nobody has the file open for writing; who wants to waits until this ends."""
@@ -85,8 +91,7 @@ def _digest_path(path: Path) -> Path:
 
 
 def _in_use(path: Path) -> bool:
-    log = path.with_name(f"{path.name}-wal")
-    return not path.exists() or (log.exists() and log.stat().st_size > 0)
+    return not path.exists() or logged(path)
 
 
 def _digest(path: Path) -> str:

@@ -86,10 +86,14 @@ def _take(home: Home, part: Path) -> None:
 def restore(home: Home) -> str:
     """Put the last good copy in place of the state file, which is kept beside it; returns what was done.
 
+    A state that is sound and lacks contents is not replaced: they come back, as far as the copy has them.
+
     Raises:
         StateError: there is no good copy, or it is not whole any more.
     """
     database = home.database
+    if database.exists() and (back := _bring_back(home)):
+        return f"{home.blobs}: what was lost is back ({_named(back)}); {database} is sound and stays as it is"
     good = copy_path(database)
     if not good.exists():
         raise StateError(f"{good}: there is no good copy yet; start afresh with: make purge, then make up")
@@ -124,6 +128,16 @@ def restore(home: Home) -> str:
     return f"{database}: the last good copy is back; the damaged file is kept as {aside.name}"
 
 
+def _bring_back(home: Home) -> list[_Content]:
+    """Give a sound state the contents that it lacks; returns them, none if that does not make it whole."""
+    try:
+        prepare(home.database)
+    except StateError:
+        return []
+    lost = [each for each in _contents(home.database, "mode=ro") if not _whole(home.blobs / each.file, each.size)]
+    return [] if _link(lost, home.kept_blobs, home.blobs) else lost
+
+
 def _copy(database: Path, part: Path) -> None:
     """Copy the rows as they are at one moment."""
     part.unlink(missing_ok=True)
@@ -137,9 +151,9 @@ def _copy(database: Path, part: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _contents(database: Path) -> list[_Content]:
-    """What the rows of a state file at rest name."""
-    with closing(sqlite3.connect(f"{database.as_uri()}?immutable=1", uri=True)) as rows:
+def _contents(database: Path, way: str = "immutable=1") -> list[_Content]:
+    """What the rows of a state file name; the way to open it is one for a file at rest."""
+    with closing(sqlite3.connect(f"{database.as_uri()}?{way}", uri=True)) as rows:
         found = rows.execute(
             "SELECT file, max(size), min(container || '/' || name) FROM (SELECT file, size, container, name FROM blobs "
             "UNION ALL SELECT file, size, container, name FROM blocks) WHERE file IS NOT NULL GROUP BY file"

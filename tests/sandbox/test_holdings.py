@@ -1,6 +1,5 @@
 """What can be lost from the sandbox's folder is named with its repair."""
 
-import shutil
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -8,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import doctor, holdings
+from sandbox import doctor, holdings, launch
 from sandbox.console import Console
 from sandbox.home import Home
+from sandbox.store import snapshot
 from tests.sandbox.conftest import Sandbox
 from tests.sandbox.world import World
 
@@ -45,12 +45,21 @@ def test_lost_blobs_are_named_with_the_repair(fresh_sandbox: Sandbox) -> None:
     World(fresh_sandbox).blob("big", b"x" * 100_000)
     assert finding(home, "blobs").ok
     assert sqlite3.connect(home.database).execute("SELECT count(file) FROM blobs").fetchone() == (1,)
-    shutil.rmtree(home.blobs)
+    (content,) = home.blobs.iterdir()
+    fresh_sandbox.close()
+    launch.stop(home)
+    snapshot.take(home)
+    content.unlink()
     said = finding(home, "blobs")
     assert not said.ok
-    assert "1 lost, the first of them" in said.says
-    assert str(home.blobs) in said.says
-    assert "make purge" in said.says
+    assert "1 lost or cut, the first of them" in said.says
+    assert said.says.endswith("bring them back with: .venv/bin/python -m sandbox restore")
+    assert "what was lost is back" in snapshot.restore(home)
+    assert finding(home, "blobs").ok
+    content.write_bytes(b"x")  # the copy is the same file
+    said = finding(home, "blobs")
+    assert not said.ok
+    assert said.says.endswith(f"put the files back into {home.blobs}, or start afresh with: make purge")
 
 
 def test_a_port_that_somebody_else_has_now_is_told(tmp_path: Path) -> None:

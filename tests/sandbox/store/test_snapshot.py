@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import random
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,9 @@ from sandbox.store.blob_rows import save_container
 from sandbox.store.blobs import Blobs
 from sandbox.store.bodies import IN_ROW
 from sandbox.store.db import Store
-from sandbox.store.migrate import StateError
+from sandbox.store.migrate import VERSION, StateError, examine
 
+MUTATIONS, PAGE = 1000, 4096
 HERE = ("account", "data")
 CONTENTS = {f"blob-{size}": os.urandom(size) for size in (0, 1, IN_ROW, IN_ROW + 1, 3 * 1024 * 1024)}
 BLOCK = os.urandom(IN_ROW + 2)
@@ -180,5 +183,63 @@ def test_a_state_whose_contents_are_lost_does_not_take_the_place_of_a_good_copy(
     running(home, more)
     with pytest.raises(StateError, match=r"data/more.*the copy of before is kept"):
         snapshot.take(home)
+    snapshot.restore(home)
+    running(home, all_there)
+
+
+def test_contents_that_are_lost_come_back_and_a_sound_state_stays(home: Home) -> None:
+    async def more(blobs: Blobs) -> None:
+        await blobs.put(*HERE, "later", b"small, and of after the copy")
+
+    async def there(blobs: Blobs) -> None:
+        assert blobs.get(*HERE, "later") == b"small, and of after the copy"
+        await blobs.delete(*HERE, "later")
+        await all_there(blobs)
+
+    running(home, more)
+    for path in home.blobs.iterdir():
+        path.unlink()
+    assert "is sound and stays as it is" in snapshot.restore(home)
+    running(home, there)
+
+
+def mutations(content: bytes, dice: random.Random) -> Iterator[tuple[str, bytes]]:
+    """What can become of a file: its label, and what is in it then."""
+    yield "emptied", b""
+    while True:
+        at = dice.randrange(len(content))
+        yield "flipped", content[:at] + bytes([content[at] ^ 1 << dice.randrange(8)]) + content[at + 1 :]
+        yield "cut", content[: at if dice.random() < 0.5 else at // PAGE * PAGE]
+        end = min(len(content), at + dice.randrange(1, 3 * PAGE))
+        yield "overwritten", content[:at] + bytes(dice.choice((end - at, 1))) + content[end:]
+        newer = dice.randrange(VERSION + 1, 1000).to_bytes(4, "big")
+        yield "newer", content[:60] + newer + content[64:]  # where SQLite keeps the version
+
+
+def test_a_thousand_mutations_are_noticed_and_every_blob_comes_back(home: Home) -> None:
+    database = home.database
+    content, sealed = database.read_bytes(), database.with_name("state.db.sum").read_bytes()
+    for number, (how, changed) in enumerate(islice(mutations(content, random.Random(20261121)), MUTATIONS)):  # noqa: S311
+        if changed == content:
+            continue
+        database.write_bytes(changed)
+        with pytest.raises(StateError) as told:
+            examine(database)
+        assert str(database) in str(told.value), how
+        if number % 250 < 4:  # one of each kind
+            assert ".venv/bin/python -m sandbox restore" in str(told.value)
+            snapshot.restore(home)
+            running(home, all_there)
+            database.write_bytes(content)
+            database.with_name("state.db.sum").write_bytes(sealed)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, PAGE - 1, PAGE, 2 * PAGE, 7 * PAGE + 1, -PAGE, -1])
+def test_a_file_that_nobody_sealed_is_noticed_when_it_is_cut(home: Home, size: int) -> None:
+    """As after a kill."""
+    home.database.with_name("state.db.sum").unlink()
+    home.database.write_bytes(home.database.read_bytes()[:size])
+    with pytest.raises(StateError, match=r"state\.db: damaged.*python -m sandbox restore"):
+        examine(home.database)
     snapshot.restore(home)
     running(home, all_there)
