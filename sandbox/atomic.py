@@ -16,6 +16,8 @@ def write_private(path: Path, content: bytes, *, replace: bool = True) -> None:
             file.flush()
             os.fsync(file.fileno())
         settle(temporary, path, replace=replace)
+    except OSError as error:  # a write that fails does not say where
+        raise OSError(error.errno, f"{error.strerror}, {len(content)} bytes are needed", str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

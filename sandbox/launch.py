@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from sandbox.home import Home
 from sandbox.work.process import clear
 
 START_SECONDS = 30
+ROOM = 2**20  # bytes that a new state takes, its certificates and logs included
 LIVE = "MLOPS_LIVE"
 _ROUTE = frozenset({
     "https_proxy", "http_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "ssl_cert_file", "curl_ca_bundle",
@@ -102,7 +104,8 @@ def ensure(home: Home, port: int = 0) -> tuple[Running, bool]:
         if found := running(home):
             return found, True
         if process.poll() is not None:
-            raise LaunchError(f"the sandbox's gateway ended with exit code {process.returncode}:\n{_tail(home)}")
+            ended = f"the sandbox's gateway ended with exit code {process.returncode}"
+            raise LaunchError(f"{ended}{_no_room(home)}:\n{_tail(home)}")
         time.sleep(0.05)
     process.kill()
     raise LaunchError(f"the sandbox's gateway did not answer within {START_SECONDS} s:\n{_tail(home)}")
@@ -234,6 +237,12 @@ def _alive(pid: int) -> bool:
         return False
     # In a container nobody may collect the exit of an orphan: it has ended all the same.
     return status != psutil.STATUS_ZOMBIE
+
+
+def _no_room(home: Home) -> str:
+    """Why it ended, when even its log had no room to say so."""
+    free = shutil.disk_usage(home.root).free
+    return f" ({free} bytes are free in {home.root}, at least {ROOM} bytes are needed)" if free < ROOM else ""
 
 
 def _tail(home: Home, lines: int = 12) -> str:

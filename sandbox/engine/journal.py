@@ -220,7 +220,7 @@ class Journal:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             size = sum(len(str(value)) for ticket in batch for _, row in ticket.statements for value in row)
-            error = StateError(f"{migrate.explain(path, problem)}; {size} bytes are needed")
+            error = migrate.explain(path, problem, size)
         for ticket in batch:
             ticket.error = error
             ticket.done = True

@@ -146,7 +146,7 @@ class Codec:
     def _key(self) -> Fernet:
         if self._fernet is None:
             if not self._key_file.exists():
-                write_private(self._key_file, Fernet.generate_key(), replace=False)
+                _write(self._key_file, Fernet.generate_key())
             try:
                 self._fernet = Fernet(self._key_file.read_bytes())
             except ValueError:
@@ -154,3 +154,13 @@ class Codec:
                     f"{self._key_file}: is no key; put the original file back, or run: make purge"
                 ) from None
         return self._fernet
+
+
+def _write(path: Path, key: bytes) -> None:
+    try:
+        write_private(path, key, replace=False)
+    except OSError as error:
+        raise StateError(
+            f"{path}: cannot be written ({error.strerror}). Nothing was changed; run the same command again once that "
+            "is repaired"
+        ) from error

@@ -11,6 +11,8 @@ from sandbox.store import seal
 
 VERSION = 2
 BUSY_SECONDS = 30.0  # how long to wait while another process writes
+_NO_ROOM = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+_INDEX = 32 * 1024
 _LEAST = 512  # bytes of a page, at least: SQLite takes what is shorter for a new file
 _OUTSIDE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _SCHEMA = Path(__file__).with_name("schema.sql")
@@ -21,24 +23,31 @@ class StateError(Exception):
     """The state file cannot be used as it is. The message names the file, what is wrong and the repair."""
 
 
-class NewerStateError(StateError):
-    """It was written by a newer version: nothing is wrong with it."""
+class DamagedStateError(StateError):
+    """It is not what was written."""
 
 
-def explain(path: Path, error: sqlite3.Error) -> StateError:
-    """What an error of SQLite means for a state file: only some errors say that it is damaged."""
-    kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says where it happened
+def explain(path: Path, error: sqlite3.Error, needed: int = _INDEX) -> StateError:
+    """What an error of SQLite means for a state file: only some errors say that it is damaged.
+
+    Args:
+        path: the file.
+        error: the error.
+        needed: bytes that were to be written; to open a file at all takes those of its log's index.
+    """
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    kind = code & 0xFF  # the rest says where it happened
     again = "What is in it is kept; run the same command again"
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StateError(
             f"{path}: another process has kept it locked for {BUSY_SECONDS:.0f} s ({error}). {again} once that is done "
             f"(it is one of: fuser {path})"
         )
-    if kind == sqlite3.SQLITE_FULL:
+    if kind == sqlite3.SQLITE_FULL or code in _NO_ROOM:
         free = os.statvfs(path.parent)
         return StateError(
-            f"{path}: no room to write it ({error}; {free.f_bavail * free.f_frsize} bytes are free in {path.parent}). "
-            f"{again} once there is"
+            f"{path}: no room to write it ({error}; at least {needed} bytes are needed, "
+            f"{free.f_bavail * free.f_frsize} bytes are free in {path.parent}). {again} once there is"
         )
     if kind in _OUTSIDE:
         return StateError(
@@ -48,9 +57,9 @@ def explain(path: Path, error: sqlite3.Error) -> StateError:
     return damaged(path, str(error))
 
 
-def damaged(path: Path, what: str) -> StateError:
+def damaged(path: Path, what: str) -> DamagedStateError:
     """A file that is not what was written, and the ways out."""
-    return StateError(
+    return DamagedStateError(
         f"{path}: damaged ({what}). Restore the last good copy with: "
         ".venv/bin/python -m sandbox restore, or start afresh with: make purge"
     )
@@ -117,7 +126,7 @@ def _examine(connection: sqlite3.Connection, path: Path) -> int:
         raise damaged(path, "it is not what was written")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
-        raise NewerStateError(
+        raise StateError(
             f"{path}: written by a newer sandbox (version {version}, this one reads up to {VERSION}); "
             "update this checkout, or start afresh with: make purge"
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from sandbox import atomic
 from sandbox.home import Home
 from sandbox.store import seal
-from sandbox.store.migrate import NewerStateError, StateError, copy_path, prepare
+from sandbox.store.migrate import DamagedStateError, StateError, copy_path, prepare
 
 _TICK = 20_000_000  # ns: a file's time may be as much behind the clock
 
@@ -42,7 +42,10 @@ def take(home: Home) -> None:
     except (OSError, sqlite3.Error) as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)  # it may be what filled the disk
-        raise StateError(f"{part}: cannot be written ({error}); the copy of before is kept") from error
+        raise StateError(
+            f"{part}: cannot be written ({error}; at least {home.database.stat().st_size} bytes are needed); "
+            "the copy of before is kept"
+        ) from error
 
 
 def _kept_since(home: Home) -> bool:
@@ -99,9 +102,7 @@ def restore(home: Home) -> str:
         raise StateError(f"{good}: there is no good copy yet; start afresh with: make purge, then make up")
     try:
         prepare(good)
-    except NewerStateError:
-        raise
-    except StateError as error:
+    except DamagedStateError as error:
         raise StateError(f"{good}: damaged as well; start afresh with: make purge, then make up") from error
     contents = _contents(good)
     if lost := _link(contents, home.kept_blobs, home.blobs):
@@ -109,15 +110,22 @@ def restore(home: Home) -> str:
             f"{good}: the contents of {_named(lost)} are lost, so nothing was changed; "
             "start afresh with: make purge, then make up"
         )
+    part = database.with_name(database.name + ".part")
+    try:
+        part.write_bytes(good.read_bytes())
+        part.chmod(0o600)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StateError(
+            f"{part}: cannot be written ({error.strerror}; {good.stat().st_size} bytes are needed), so nothing was "
+            "changed; run the same command again once there is room"
+        ) from error
     aside = database.with_name(database.name + ".damaged")
     aside.unlink(missing_ok=True)
     if database.exists():
         aside.hardlink_to(database)
-    part = database.with_name(database.name + ".part")
-    part.write_bytes(good.read_bytes())
-    part.chmod(0o600)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
     with seal.lift(database):
         for suffix in ("-wal", "-shm"):
             database.with_name(database.name + suffix).unlink(missing_ok=True)
