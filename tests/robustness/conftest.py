@@ -17,7 +17,6 @@ import pytest
 
 from sandbox import launch
 from sandbox.home import Home
-from sandbox.launch import local_free
 
 ROOT = Path(__file__).parents[2]
 GATEWAY_SECONDS = 30
@@ -262,7 +261,7 @@ class Place(Program):
 def clean(home: Home | None = None, **extra: str) -> dict[str, str]:
     """This environment without credentials, proxies, homes, and the make that runs the tests."""
     kept = {
-        name: value for name, value in local_free(os.environ).items()
+        name: value for name, value in launch.local_free(dict(os.environ)).items()
         if not name.startswith(("AZURE_", "ARM_", "SANDBOX_", "PULUMI_", "PYTHON", "MAKE"))
     }  # fmt: skip
     return {**kept, "PYTHONPATH": str(ROOT), **({"SANDBOX_HOME": str(home.root)} if home else {}), **extra}

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.launch import local_free
+from sandbox import launch
 
 ROOT = Path(__file__).parents[2]
 
 
 def bare(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """The doctor by a Python that has nothing but its own library."""
-    kept = {name: text for name, text in local_free(os.environ).items() if not name.startswith("PIP_")}
+    kept = {name: text for name, text in launch.local_free(dict(os.environ)).items() if not name.startswith("PIP_")}
     environment = {**kept, "PYTHONPATH": str(ROOT), "SANDBOX_HOME": str(folder / "home"), **more}
     return subprocess.run(
         [sys.executable, "-S", "-m", "sandbox.doctor"], cwd=folder, env=environment, text=True, capture_output=True,

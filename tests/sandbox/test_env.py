@@ -10,7 +10,6 @@ import pytest
 
 from sandbox import launch
 from sandbox.constants import SUBSCRIPTION_ID
-from sandbox.launch import local_free
 from tests.sandbox.conftest import Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +21,7 @@ UNSET = f'eval "$({PYTHON} -m sandbox env --unset)"'
 
 def shell(sandbox: Sandbox, script: str, **more: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ARM_", "AZURE_", "PULUMI_"))}
-    environment = {**local_free(kept), "PYTHONPATH": str(ROOT), "SANDBOX_HOME": str(sandbox.home.root), **more}
+    environment = {**launch.local_free(kept), "PYTHONPATH": str(ROOT), "SANDBOX_HOME": str(sandbox.home.root), **more}
     return subprocess.run(
         ["/bin/sh", "-ec", script], env=environment, text=True, capture_output=True, timeout=60, check=False
     )

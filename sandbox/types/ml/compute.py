@@ -15,6 +15,14 @@ _TYPES = (
 )  # fmt: skip
 _LENGTHS = {"AmlCompute": (2, 32), "ComputeInstance": (3, 24)}
 _DURATION = re.compile(r"P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")
+# Given once and shown never.
+_SECRETS = tuple(
+    f"properties.properties.{each}"
+    for each in (
+        "userAccountCredentials.adminUserPassword", "administratorAccount.password",
+        "administratorAccount.privateKeyData", "databricksAccessToken",
+    )
+)  # fmt: skip
 _MANAGED = ("AmlCompute", "ComputeInstance")
 
 
@@ -30,6 +38,8 @@ class Compute(Kind):
         "properties.computeType", "properties.resourceId", "properties.properties.vmSize",
         "properties.properties.subnet", "properties.properties.vmPriority", "properties.properties.enableNodePublicIp",
     )  # fmt: skip
+    hidden = _SECRETS
+    sealed = _SECRETS
     extra = tuple(
         f"properties.properties.{each}"
         for each in ("enableRootAccess", "releaseQuotaOnStop", "enableOSPatching", "enableSSO", "isolatedNetwork")

@@ -1,3 +1,4 @@
+import uuid
 from typing import Any
 
 import pytest
@@ -29,6 +30,15 @@ def test_a_cluster_shows_its_defaults_and_nodes(world: World) -> None:
     )
     assert shown["properties"]["isAttachedCompute"] is False
     assert world.sandbox.call("POST", f"{world.ws}/computes/shown/listNodes").body == {"nodes": []}
+
+
+def test_a_password_is_neither_shown_nor_kept_open(world: World) -> None:
+    account = {"adminUserName": "ada", "adminUserPassword": f"canary-{uuid.uuid4()}"}
+    shown = world.put(f"{world.ws}/computes/entered", body(userAccountCredentials=account))
+    assert shown["properties"]["properties"]["userAccountCredentials"] == {"adminUserName": "ada"}
+    files = [each for each in world.sandbox.home.root.rglob("*") if each.is_file()]
+    assert any(each.name == "state.db" for each in files)
+    assert [each.name for each in files if account["adminUserPassword"].encode() in each.read_bytes()] == []
 
 
 @pytest.mark.parametrize(
