@@ -34,6 +34,7 @@ class Operations:
     def __init__(self, azure: Azure) -> None:
         self._azure = azure
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._resumed: dict[str, str] = {}
         self._polled: dict[str, asyncio.Event] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -70,8 +71,15 @@ class Operations:
 
     def resume(self) -> None:
         """Go on with every operation that a stop or a crash interrupted."""
-        for row in self._azure.reader.all("SELECT id FROM operations WHERE state = 'InProgress'"):
+        for row in self._azure.reader.all("SELECT id, key, verb FROM operations WHERE state = 'InProgress'"):
+            if row["verb"] in _STATE and row["verb"] not in _GOING:
+                self._resumed[row["key"]] = row["id"]
             self.launch(row["id"])
+
+    def resumed(self, key: str) -> str:
+        """The write of a resource that was interrupted and goes on now, or ''."""
+        operation = self._resumed.get(key, "")
+        return operation if operation in self._tasks else ""
 
     async def stop(self) -> None:
         """Let go of running work; the rows stay, so the next start goes on."""

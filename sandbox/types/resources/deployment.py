@@ -63,7 +63,9 @@ class Deployment(Kind):
                 f"Unable to edit or replace deployment '{new.name}': the previous one is still active. Wait until it "
                 "has ended, or take another name.",
             )  # fmt: skip
-        plan(new["properties.template.resources"], _scope(new, view))
+        steps = plan(new["properties.template.resources"], _scope(new, view))
+        if any(step.where.key == new.id.key for step in steps):
+            raise invalid(f"deployment '{new.name}' is in its own template")
 
     def outputs(self, me: Resource, view: View) -> Body:
         """What it made."""
@@ -228,7 +230,9 @@ async def _make(step: Step, scope: Scope, azure: Azure) -> None:
     caller, kind = scope.view.caller, azure.registry.need(step.where)
     body = _evaluated(step, scope)
     access.require(azure.reader, caller, kind.operation("write"), step.where.text)
-    _, _, operation = await Verbs(azure, azure.operations).put(step.where, body, caller)
+    operation = azure.operations.resumed(step.where.key)  # what a crash cut off goes on by itself
+    if not operation:
+        _, _, operation = await Verbs(azure, azure.operations).put(step.where, body, caller)
     if operation:
         await azure.operations.follow(operation)
 

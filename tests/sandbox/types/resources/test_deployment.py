@@ -180,6 +180,23 @@ def test_a_deployment_under_way_is_not_replaced(fresh_sandbox: Sandbox) -> None:
     assert sandbox.call("PUT", path, body(resource(IDENTITIES, "two"))).status == 200
 
 
+def test_a_nested_deployment_that_a_crash_cut_off_goes_on(fresh_sandbox: Sandbox) -> None:
+    sandbox, group = fresh_sandbox, fresh_sandbox.group("cut")
+    inner = {"contentVersion": "1.0.0.0", "resources": [resource(IDENTITIES, "inside")]}
+    nested = {
+        "type": "Microsoft.Resources/deployments", "apiVersion": "2024-03-01", "name": "inner",
+        "properties": {"mode": "Incremental", "template": inner},
+    }  # fmt: skip
+    sandbox.admin("PUT", "/pace", {"pace": "polls:20"})
+    answer = sandbox.call("PUT", f"{group}/providers/Microsoft.Resources/deployments/outer", body(nested))
+    until(lambda: sandbox.call("GET", f"{group}/providers/{IDENTITIES}/inside").status == 200)
+    sandbox.kill()
+    sandbox.start()
+    assert ended(sandbox, answer)["status"] == "Succeeded"
+    inside = sandbox.call("GET", f"{group}/providers/Microsoft.Resources/deployments/inner").body
+    assert inside["properties"]["provisioningState"] == "Succeeded"
+
+
 @pytest.mark.parametrize("also", ["secureString", "SecureObject"])
 def test_secure_parameters_are_used_and_shown_nowhere(sandbox: Sandbox, group: str, also: str) -> None:
     canary = f"canary-{secrets.token_hex(8)}"
@@ -260,6 +277,10 @@ def test_a_deployment_that_fails_says_why(sandbox: Sandbox, group: str, content:
                 given={"p": {"reference": {"keyVault": {"id": "/v"}, "secretName": "s"}}},
             ),
             "references to a key vault are not in the sandbox",
+        ),
+        (
+            body(resource("Microsoft.Resources/deployments", "REFUSED", properties={"template": {"resources": []}})),
+            "deployment 'refused' is in its own template",
         ),
         (body(resource(IDENTITIES, "a/b")), "needs 1 names, not 2"),
         (body(resource("Microsoft.Unknown/things", "a")), "Microsoft.Unknown"),
