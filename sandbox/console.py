@@ -16,6 +16,11 @@ EXIT_INTERRUPTED = 130
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}
 
 
+def plain(text: str) -> str:
+    """What others wrote, such as a name, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
 class Console:
     """Writes lines.
 

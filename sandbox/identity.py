@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sandbox import launch
-from sandbox.console import EXIT_OK, Console
+from sandbox.console import EXIT_OK, Console, plain
 from sandbox.engine.config import ConfigError
 from sandbox.home import Home
 
@@ -82,16 +82,17 @@ def _ask(home: Home, server: launch.Running, method: str, name: str | None = Non
     try:
         return launch.ask(server, method, path, body, home.secret.read_text(encoding="utf-8").strip())
     except urllib.error.HTTPError as refusal:
-        raise ConfigError(json.loads(refusal.read())["error"]["message"].splitlines()) from refusal
+        said = str(json.loads(refusal.read())["error"]["message"])
+        raise ConfigError([plain(line) for line in said.split("\n")]) from refusal
 
 
 def _print(found: dict[str, Any], console: Console) -> None:
     federated = found["federated"]
-    signs_in = f"a token of {federated[0]} for {federated[1]}" if federated else f"the secret in {found['file']}"
+    signs_in = f"a token of {federated[0]} for {plain(federated[1])}" if federated else f"the secret in {found['file']}"
     console.line(f"{found['name']}  {found['kind']}, client {found['clientId'] or 'gone'}, object {found['objectId']}")
     console.line(f"  signs in with {signs_in}")
     for each in found["roles"]:
-        console.line(f"  {each['role']} on {each['scope']}")
+        console.line(f"  {plain(each['role'])} on {each['scope']}")
 
 
 def _read(found: dict[str, Any]) -> str:

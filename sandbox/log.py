@@ -12,7 +12,7 @@ from typing import Any
 from sandbox import clock
 from sandbox.arm import activity
 from sandbox.arm.errors import ArmError
-from sandbox.console import EXIT_OK, Console
+from sandbox.console import EXIT_OK, Console, plain
 from sandbox.engine.config import ConfigError
 from sandbox.home import Home
 from sandbox.store.db import Reader
@@ -53,19 +53,14 @@ def _print(event: dict[str, Any], console: Console) -> None:
     action = event["operationName"]["value"].partition("/")[2]
     where = event["resourceId"].partition("/resourceGroups/")[2].replace("/providers/", "/") or event["resourceId"]
     painted = console.paint(f"{state:<9}", {"Failed": "red", "Succeeded": "green"}.get(state, "yellow"))
-    console.line(f"{time}Z  {_plain(event['claims']['name']):<20}  {painted}  {_plain(action):<44}  {_plain(where)}")
+    console.line(f"{time}Z  {plain(event['claims']['name']):<20}  {painted}  {plain(action):<44}  {plain(where)}")
     if error := event["properties"].get("statusMessage"):
-        console.line(f"    {_plain(_told(error))}")
+        console.line(f"    {plain(_told(error))}")
 
 
 def _told(message: str) -> str:
     error = json.loads(message)["error"]
     return f"{error['code']}: {error['message']}"
-
-
-def _plain(text: str) -> str:
-    """What others wrote, without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _since(text: str, problems: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from typing import Any
 
 from sandbox import clock
@@ -212,6 +213,12 @@ def _location(kind: Kind, new: Resource, old: Resource | None) -> None:
     if not location:
         raise ArmError(400, "LocationRequired", f"The location property is required for {kind.arm_type} '{new.name}'.")
     new.body["location"] = str(location).replace(" ", "").lower()
+    if not re.fullmatch(r"[a-z][a-z0-9]{1,39}", new.body["location"]):
+        raise ArmError(
+            400, "LocationNotAvailableForResourceType",
+            f"The provided location {location!r} is not available for resource type '{kind.arm_type}': want a region "
+            "such as westeurope.",
+        )  # fmt: skip
     if old and old.get("location") != new.body["location"]:
         raise ArmError(
             409, "InvalidResourceLocation",

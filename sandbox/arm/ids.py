@@ -72,6 +72,8 @@ def parse(text: str) -> ResourceId:
         raise _invalid(text)
     scope = "/" + "/".join(parts[:cut]) if cut else ""
     kind = "/".join([parts[cut + 1], *names[::2]])
+    if kind.lower() in (_SUBSCRIPTION, _GROUP):  # they stand where their own words say, and nowhere else
+        raise _invalid(text)
     parent = "/" + "/".join(parts[:-2]) if len(names) > 2 else scope
     return ResourceId(text, kind, names[-1], parent, scope)
 

@@ -99,7 +99,7 @@ class Operations:
             raise _absent(operation)
         action = self._azure.registry.need(ids.parse(row["key"])).operation("read")
         if not access.allowed(self._azure.reader, caller, action, row["key"]) and not self._azure.reader.one(
-            "SELECT 1 FROM activity WHERE key = ? AND caller = ?", (row["key"], caller)
+            "SELECT 1 FROM activity WHERE key = ? AND caller = ? AND status < 400", (row["key"], caller)
         ):
             raise _absent(operation)
 

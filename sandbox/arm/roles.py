@@ -3,11 +3,14 @@
 Source: learn.microsoft.com, "Azure built-in roles".
 """
 
+import fnmatch
+import itertools
 import json
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+_MOST_BETWEEN = 4  # pieces between which stars may stand for nothing; each more doubles the ways
 DEFINITION = "Microsoft.Authorization/roleDefinitions"
 
 
@@ -54,9 +57,21 @@ def custom(body: str) -> tuple[Role, ...]:
 
 @lru_cache(maxsize=16384)
 def _match(pattern: str, action: str) -> bool:
-    # Between two slashes it may stand for nothing: computes/*/write covers computes/write.
-    expression = re.escape(pattern).replace(r"/\*/", "/(.*/)?").replace(r"\*", ".*")
-    return re.fullmatch(expression, action, re.IGNORECASE) is not None
+    return any(expression.match(action) for expression in _expressions(pattern))
+
+
+@lru_cache(maxsize=4096)
+def _expressions(pattern: str) -> tuple[re.Pattern[str], ...]:
+    """What a pattern means. A custom role may have any: however many stars it has, it is read in one go."""
+    literal = pattern.replace("[", "[[]").replace("?", "[?]")
+    pieces = literal.split("/*/")
+    # Between two slashes a star may stand for nothing: computes/*/write covers computes/write.
+    between = ("/*/", "/")
+    ways = itertools.product(between, repeat=len(pieces) - 1)
+    if len(pieces) > _MOST_BETWEEN:
+        ways = itertools.product(between[:1], repeat=len(pieces) - 1)
+    spelled = ("".join(itertools.chain(*zip(pieces, (*way, ""), strict=True))) for way in ways)
+    return tuple(re.compile(fnmatch.translate(each), re.IGNORECASE) for each in spelled)
 
 
 _ML = "Microsoft.MachineLearningServices/workspaces/"

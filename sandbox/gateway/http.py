@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ DEPTH_LIMIT = 100  # levels of JSON
 # the gateway itself takes does not count.
 PATIENCE_SECONDS, LEAST_RATE = 30.0, 1024
 UNREAD_SECONDS = 120.0  # after so many of which nothing of an answer was read, it is given up
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # what some header may hold, and none may say
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -149,7 +151,10 @@ class Response:
             {
                 "type": "http.response.start",
                 "status": self.status,
-                "headers": [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()],
+                "headers": [
+                    (name.encode(), _CONTROL.sub(" ", value).encode("latin-1", "replace"))
+                    for name, value in headers.items()
+                ],
             }
         )
         if isinstance(self.body, bytes):
