@@ -38,7 +38,8 @@ def run(options: argparse.Namespace, console: Console, home: Home) -> tuple[int,
                 console.line(f"no identities; add one with: {_ADD} NAME --role Reader --scope subscription")
         case _:
             found = _ask(home, server, "DELETE", options.name)
-            console.line(f"removed {found['name']}, its credentials and role assignments")
+            left = "; the identity itself stays, with the roles that a program gave it" if found["declared"] else ""
+            console.line(f"removed {found['name']}, its credentials and role assignments{left}")
     return EXIT_OK, found
 
 

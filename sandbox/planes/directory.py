@@ -108,9 +108,10 @@ class Directory:
         """
         row = self.need(name)
         shown, object_id = self.show(row), row["object_id"]
-        adopted = row["kind"] == USER_ASSIGNED and not row["resource"]
         for grant in self._azure.reader.all("SELECT * FROM grants WHERE principal = ?", (object_id,)):
-            if not adopted or grant["key"].rpartition("/")[2] == _assignment(object_id, grant["role"], grant["scope"]):
+            if not shown["declared"] or grant["key"].rpartition("/")[2] == _assignment(
+                object_id, grant["role"], grant["scope"]
+            ):
                 await self._verbs.delete(ids.parse(grant["key"]), OBJECT_ID)
         if row["kind"] == USER_ASSIGNED and (me := self._of(object_id)):
             credential = f"{me.id.text}/federatedIdentityCredentials/{_credential(row['name'])}"
@@ -168,7 +169,8 @@ class Directory:
         )
         ending = "token" if row["issuer"] else "secret"
         return {
-            "name": row["name"], "kind": row["kind"], "objectId": row["object_id"],
+            "name": row["name"], "kind": row["kind"],
+            "declared": row["kind"] == USER_ASSIGNED and not row["resource"], "objectId": row["object_id"],
             "clientId": principal["client_id"] if principal else "",
             "federated": [row["issuer"], row["subject"]] if row["issuer"] else None,
             "file": str(self._azure.home.identities / f"{row['name']}.{ending}"),
