@@ -18,7 +18,7 @@ from sandbox.store.db import Reader, Store
 LIFETIME_SECONDS = 3600
 _SKEW_SECONDS = 300
 _ALGORITHM = "HS256"
-_ISSUER = f"https://sts.windows.net/{TENANT_ID}/"
+ISSUER = f"https://sts.windows.net/{TENANT_ID}/"
 # What the sandbox itself was born with has no resource, and so no date. A principal that is gone may do nothing more.
 _GRANTS = """SELECT grants.scope, grants.role, resources.created
 FROM grants JOIN principals ON principals.object_id = grants.principal LEFT JOIN resources USING (key)
@@ -79,7 +79,7 @@ class Tokens:
             "appidacr": "1", "idtyp": "app"
         }  # fmt: skip
         claims = {
-            "aud": audience, "iss": _ISSUER, "iat": issued, "nbf": issued,
+            "aud": audience, "iss": ISSUER, "iat": issued, "nbf": issued,
             "exp": issued + seconds, "appid": client_id, "oid": object_id,
             "sub": object_id, "tid": TENANT_ID, "ver": "1.0", "uti": clock.new_hex(16), **own,
         }  # fmt: skip
@@ -114,11 +114,11 @@ class Tokens:
             )  # fmt: skip
         except jwt.PyJWTError as error:
             raise _unauthorized("InvalidAuthenticationToken", f"The access token is not valid: {error}.") from error
-        if (claims.get("tid"), claims.get("iss")) != (TENANT_ID, _ISSUER):
+        if (claims.get("tid"), claims.get("iss")) != (TENANT_ID, ISSUER):
             raise _unauthorized(
                 "InvalidAuthenticationTokenTenant",
                 f"The access token is from the wrong issuer '{claims.get('iss')}'. It must match the tenant "
-                f"'{_ISSUER}' associated with this subscription.",
+                f"'{ISSUER}' associated with this subscription.",
             )
         return Caller(
             claims["oid"], claims["appid"], str(claims["aud"]).rstrip("/"), float(claims["nbf"]), float(claims["exp"])

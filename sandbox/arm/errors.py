@@ -13,6 +13,7 @@ class ArmError(Exception):
         message: what, which value, what is accepted.
         details: further errors, each a (code, message, target).
         headers: response headers, such as Retry-After.
+        inner: a service's own code of the same error.
     """
 
     def __init__(
@@ -22,6 +23,7 @@ class ArmError(Exception):
         message: str,
         details: Sequence[tuple[str, str, str]] = (),
         headers: Mapping[str, str] | None = None,
+        inner: str = "",
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.status = status
@@ -29,6 +31,7 @@ class ArmError(Exception):
         self.message = message
         self.details = tuple(details)
         self.headers = dict(headers or {})
+        self.inner = inner
 
     def body(self) -> dict[str, object]:
         """The JSON body."""
@@ -37,6 +40,8 @@ class ArmError(Exception):
             error["details"] = [
                 {"code": code, "message": message, "target": target} for code, message, target in self.details
             ]
+        if self.inner:
+            error["innererror"] = {"code": self.inner}
         return {"error": error}
 
     def json(self) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 from sandbox import clock
 from sandbox.arm import access, ids
 from sandbox.arm.accept import recover
+from sandbox.arm.access import ISSUER
 from sandbox.arm.errors import ArmError
 from sandbox.arm.kind import Body
 from sandbox.arm.operations import purge
@@ -32,6 +33,7 @@ class Asked:
     Attributes:
         body: the JSON that was sent.
         caller: object id of who asks.
+        client: application id of the same.
         vault: the vault of the host name.
         name: the secret's name, '' where the path has none.
         version: the version's id, '' for the latest.
@@ -39,6 +41,7 @@ class Asked:
 
     body: dict[str, Any]
     caller: str
+    client: str
     vault: Resource
     name: str
     version: str
@@ -71,7 +74,7 @@ class VaultPlane(Plane):
             known = ", ".join(sorted(f"{method} {where}" for method, where in _OPERATIONS))
             raise ArmError(404, "NotFound", f"{request.method} {request.path} is not in the sandbox; it has: {known}.")
         action, run = _OPERATIONS[request.method, place]
-        asked = Asked(await request.json() or {}, caller.object_id, vault, name, version)
+        asked = Asked(await request.json() or {}, caller.object_id, caller.client_id, vault, name, version)
         self._require(asked, action)
         return await run(self, asked)
 
@@ -156,8 +159,12 @@ class VaultPlane(Plane):
         if not access.allowed(self.azure.reader, asked.caller, action, scope, data=True):
             raise ArmError(
                 403, "Forbidden",
-                "Caller is not authorized to perform action on resource (ForbiddenByRbac): "
-                f"'{asked.caller}' has no role with {action} on '{scope}'.",
+                "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or "
+                "role definitions were changed recently, please observe propagation time.\r\nCaller: "
+                f"appid={asked.client};oid={asked.caller};iss={ISSUER}\r\nAction: '{action}'\r\nResource: '{scope}'\r\n"
+                "Assignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: null \r\n"
+                f"Vault: {asked.vault.name};location={asked.vault['location']}\r\n",
+                inner="ForbiddenByRbac",
             )  # fmt: skip
 
     def _need(self, asked: Asked) -> Resource:

@@ -11,6 +11,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from sandbox.provider.base import ProviderError
 from sandbox.provider.transport import Answer, Transport
@@ -18,6 +19,7 @@ from sandbox.values import Json
 
 ARM = "management.azure.com"
 LOGIN = "login.microsoftonline.com"
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _ATTEMPTS = 6
 _LONGEST_WAIT_SECONDS = 60.0
@@ -34,14 +36,16 @@ class Credential:
     Attributes:
         tenant: its Entra tenant.
         client: application id.
-        secret: its secret.
+        secret: its secret, '' for one that signs in with a token.
         subscription: where resources go.
+        token_file: holds another issuer's token, '' for one with a secret.
     """
 
     tenant: str
     client: str
     secret: str
     subscription: str
+    token_file: str = ""
 
     @classmethod
     def find(cls, config: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> "Credential | None":
@@ -51,12 +55,27 @@ class Credential:
             "client": ("clientId", "ARM_CLIENT_ID", "AZURE_CLIENT_ID"),
             "secret": ("clientSecret", "ARM_CLIENT_SECRET", "AZURE_CLIENT_SECRET"),
             "subscription": ("subscriptionId", "ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID"),
+            "token_file": ("oidcTokenFilePath", "ARM_OIDC_TOKEN_FILE_PATH", "AZURE_FEDERATED_TOKEN_FILE"),
         }
         found = {
             part: str(config.get(key) or next((environment[name] for name in names if environment.get(name)), ""))
             for part, (key, *names) in parts.items()
         }
-        return cls(**found) if all(found.values()) else None
+        signs_in = found["secret"] or found["token_file"]
+        return cls(**found) if signs_in and all(found[part] for part in ("tenant", "client", "subscription")) else None
+
+    def proof(self) -> dict[str, str]:
+        """What it shows to sign in; a file's token is read each time, since pipelines renew it.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if self.secret:
+            return {"client_secret": self.secret}
+        return {
+            "client_assertion_type": _ASSERTION,
+            "client_assertion": Path(self.token_file).read_text("utf-8").strip(),
+        }
 
 
 class Client:
@@ -195,7 +214,7 @@ class Client:
                 return self._token
             form = urllib.parse.urlencode({
                 "grant_type": "client_credentials", "client_id": self.credential.client,
-                "client_secret": self.credential.secret, "scope": f"https://{ARM}/.default",
+                "scope": f"https://{ARM}/.default", **self.credential.proof(),
             }).encode()  # fmt: skip
             target = f"/{self.credential.tenant}/oauth2/v2.0/token"
             headers = {"Content-Type": "application/x-www-form-urlencoded"}

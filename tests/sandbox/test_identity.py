@@ -17,6 +17,8 @@ from azure.identity import DefaultAzureCredential, EnvironmentCredential, Worklo
 from sandbox import __main__, launch
 from sandbox.constants import TENANT_ID
 from sandbox.planes import federation
+from sandbox.provider.base import ProviderError
+from sandbox.provider.client import Client, Credential
 from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
 
 ARM = "https://management.azure.com"
@@ -231,6 +233,22 @@ def test_one_command_runs_as_somebody_and_the_shell_stays_who_it_was(sandbox: Sa
     assert seen["AZURE_FEDERATED_TOKEN_FILE"] == seen["ARM_OIDC_TOKEN_FILE_PATH"]
     assert seen["ARM_USE_OIDC"] == "true"
     assert not {"AZURE_CLIENT_SECRET", "ARM_CLIENT_SECRET"} & seen.keys()
+
+
+def test_a_pipelines_token_brings_a_stack_up_through_pulumi(
+    sandbox: Sandbox, groups: tuple[str, str], say: Say, become: Callable[[str], None]
+) -> None:
+    """The provider of azure-native types signs in by the same variables as Pulumi's own does."""
+    say("identity", "add", "deployer", "--role", "Contributor", "--scope", "team-a", "--federated", *GITHUB)
+    become("deployer")
+    credential = Credential.find({}, os.environ)
+    assert credential is not None
+    client = Client(credential)
+    store = f"{groups[0]}/providers/{IDENTITIES}/deployed"
+    assert client.put(store, "2024-11-30", {"location": "westeurope"})["name"] == "deployed"
+    with pytest.raises(ProviderError, match="does not have authorization"):
+        client.put(groups[1], "2025-12-01", {"location": "westeurope"})
+    client.close()
 
 
 @pytest.fixture

@@ -185,6 +185,20 @@ def test_secrets_are_for_who_has_the_role(callers: Callers, cell: tuple[str, str
         assert answer.status == 401 or who not in FAULTS
 
 
+def test_a_vault_refuses_in_azures_words(callers: Callers) -> None:
+    token = callers.token("reader", "https://vault.azure.net")
+    said = jwt.decode(token, options={"verify_signature": False})
+    error = ask_secret(callers.sandbox, ("GET", "secret"), token).body["error"]
+    assert (error["code"], error["innererror"]) == ("Forbidden", {"code": "ForbiddenByRbac"})
+    assert error["message"].split("\r\n")[0] == "Caller is not authorized to perform action on resource."
+    assert error["message"].split("\r\n")[2:6] == [
+        f"Caller: appid={said['appid']};oid={said['oid']};iss={said['iss']}",
+        "Action: 'Microsoft.KeyVault/vaults/secrets/getSecret/action'",
+        f"Resource: '{VAULT}/secrets/one'",
+        "Assignment: (not found)",
+    ]
+
+
 @dataclasses.dataclass(frozen=True)
 class Cell:
     """A request that is not a resource's own.
