@@ -47,6 +47,7 @@ class Job(Kind):
         "properties.resources.instanceCount": "one process on this machine, whatever the count",
         "properties.resources.instanceType": "kept; cores and memory are not limited",
         "properties.distribution": "kept; the command runs once",
+        "properties.experimentName": "in MLflow a job finds its own run, and no other of the experiment",
         "properties.environmentId": "a local runtime that has the pins; for an image without a conda file the first",
         "properties.inputs.mode": "a mount is a copy made before the job starts",
         "properties.outputs.mode": "a mount is written when the command has succeeded",

@@ -146,3 +146,21 @@ def test_conda_compares_versions_in_other_ways_too(runtimes: Runtimes) -> None:
 
 def test_options_of_pip_are_no_pins() -> None:
     assert pins("e", conda("--index-url https://x", "numpy==1.0")) == ["python==3.11", "pip", "numpy==1.0"]
+
+
+def test_a_version_before_its_release_is_one_that_a_range_accepts(tmp_path: Path, runtimes: Runtimes) -> None:
+    early = runtime(tmp_path / ".venv-early", polars="2.0rc1")
+    runtimes.all.append(early)
+    assert runtimes.choose("e", conda("polars>=1.0")).runtime == early
+
+
+def test_of_those_that_lack_something_the_nearest_is_named(runtimes: Runtimes) -> None:
+    with pytest.raises(RuntimeMissingError, match=r"\.venv-models comes nearest: polars==1\.0 is missing\. To repair"):
+        runtimes.choose("e", conda("numpy==2.4.6", "azureml-inference-server-http==1.5.1", "polars==1.0"))
+
+
+def test_what_the_work_adds_is_asked_for_beside_the_pins(runtimes: Runtimes) -> None:
+    added = ("azureml-inference-server-http",)
+    assert runtimes.choose("e", conda("numpy==2.4.6"), added=added).runtime.name == ".venv-models"
+    with pytest.raises(RuntimeMissingError, match="polars is missing"):
+        runtimes.choose("e", conda("numpy==2.4.6"), added=("polars",))
