@@ -58,6 +58,14 @@ def test_a_model_no_better_than_the_baseline_is_stopped(drawn: tuple[Numbers, Nu
     ]  # fmt: skip
 
 
+def test_the_baseline_itself_is_stopped(drawn: tuple[Numbers, Numbers]) -> None:
+    """No difference in any sample is no gain."""
+    labels, odds = (values[:1000] for values in drawn)
+    models = {"candidate": logit(odds), "baseline": logit(odds), "base_rate": np.full(len(labels), SHARE)}
+    failed = [gate["gate"] for gate in evaluate.gates(labels, models, BOUNDS) if not gate["passed"]]
+    assert failed == ["auc against baseline", "log_loss against baseline"]
+
+
 def test_a_gain_within_the_noise_is_no_gain(drawn: tuple[Numbers, Numbers]) -> None:
     """On 300 rows the better of two models may win by luck: a point says yes, the interval no."""
     labels, odds = drawn[0][:300], drawn[1][:300]

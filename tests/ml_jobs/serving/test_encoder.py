@@ -39,7 +39,8 @@ def test_two_models_of_one_file_name_are_loaded_side_by_side(tmp_path: Path) -> 
         assert sys.modules[type(each.encoding).__module__] is each.fields
 
 
-def test_a_model_s_folder_keeps_its_bytes(tmp_path: Path) -> None:
+def test_a_model_s_folder_keeps_its_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     folder = model(tmp_path / "m")
     assert Encoder(folder).encoding.features == ("x",)
     assert sorted(path.name for path in folder.iterdir()) == [FITTED, CODE]
