@@ -146,19 +146,21 @@ class ResourceManager(Plane):
             access.require(
                 self.azure.reader, caller.object_id, "Microsoft.Resources/subscriptions/resources/read", scope
             )
-            found = _filtered(self.azure.tracked(scope), request.query.get("$filter", ""))
+            found, usual = _filtered(self.azure.tracked(scope), request.query.get("$filter", "")), _PAGE
         else:
             kind = self.azure.registry.need_type(arm_type)
             access.require(self.azure.reader, caller.object_id, kind.operation("read"), scope or "/")
             listed = kind.listed(scope, request.query, self.azure)
-            found = listed if isinstance(listed, Listing) else whole(listed)
-        return json_response(self._page(request, found))
+            # Some that are Azure's own, such as sizes, have no pages there: their clients ask for one.
+            found, usual = (listed, _PAGE) if isinstance(listed, Listing) else (whole(listed), max(1, len(listed)))
+        return json_response(self._page(request, found, usual))
 
-    def _page(self, request: Request, found: Listing) -> dict[str, Any]:
+    def _page(self, request: Request, found: Listing, usual: int) -> dict[str, Any]:
         """One page: ``$top`` and ``$skipToken`` as ARM's collections take them. No page keeps others waiting."""
-        top = min(_number(request, "$top", 1) if request.query.get("$top") else _PAGE, _LOOKED_AT)
+        most = max(usual, _LOOKED_AT)
+        top = min(_number(request, "$top", 1) if request.query.get("$top") else usual, most)
         start = _number(request, "$skipToken" if request.query.get("$skipToken") else "$skip", 0)
-        shown, following = found.page(start, top, _LOOKED_AT)
+        shown, following = found.page(start, top, most)
         page: dict[str, Any] = {"value": [show(each, self.azure) for each in shown]}
         if following:
             page["nextLink"] = _link(request, following)
