@@ -124,7 +124,7 @@ def restore(home: Home) -> str:
         ) from error
     aside = database.with_name(database.name + ".damaged")
     aside.unlink(missing_ok=True)
-    if database.exists():
+    if kept := database.exists():
         aside.hardlink_to(database)
     with seal.lift(database):
         for suffix in ("-wal", "-shm"):
@@ -133,7 +133,7 @@ def restore(home: Home) -> str:
         part.replace(database)
         atomic.sync_folder(database.parent)
     seal.put(database)
-    return f"{database}: the last good copy is back; the damaged file is kept as {aside.name}"
+    return f"{database}: the last good copy is back" + (f"; the damaged file is kept as {aside.name}" if kept else "")
 
 
 def _bring_back(home: Home) -> list[_Content]:

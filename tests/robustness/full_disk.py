@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from sandbox import doctor
+from sandbox.__main__ import main as sandbox
 from sandbox.engine.journal import Edit, Journal
 from sandbox.engine.state import Resource
 from sandbox.home import Home
@@ -26,8 +28,10 @@ from sandbox.store.bodies import IN_ROW
 from sandbox.store.db import DiskFullError, Store
 from sandbox.store.migrate import StateError, prepare
 from sandbox.values import secret
+from tests.robustness.conftest import Place
 
 PAGE = 4096
+ROOM_KIB = (0, 300, 700)  # of a first `up`: without even a log, without certificates, in the middle of its resources
 HERE = ("account", "data")
 LARGE = b"x" * (IN_ROW + 1024)
 MADE = Resource(urn="urn:pulumi:dev::proj::fake:x:R::a", type="fake:x:R", custom=True, inputs={"p": secret("s" * 5000)})
@@ -53,7 +57,7 @@ def with_blobs(work: Callable[[Blobs], Awaitable[object]]) -> Work:
 async def blocks(blobs: Blobs) -> None:
     """A blob of several blocks."""
     for block in ("AA==", "QQ=="):
-        await blobs.stage(*HERE, "blocks", block, LARGE)
+        await blobs.stage(*HERE, "blocks", block, LARGE[: IN_ROW // 2 + PAGE])
     await blobs.commit(*HERE, "blocks", [("Latest", "AA=="), ("Latest", "QQ==")], {})
 
 
@@ -95,7 +99,7 @@ def changed(work: Work) -> Work:
 WORK: dict[str, Work] = {
     "a small blob": with_blobs(lambda blobs: blobs.put(*HERE, "new", b"x" * 5000)),
     "a large blob": with_blobs(lambda blobs: blobs.put(*HERE, "new", LARGE)),
-    "a large blob in place of another": with_blobs(lambda blobs: blobs.put(*HERE, "large", LARGE * 2)),
+    "a large blob in place of another": with_blobs(lambda blobs: blobs.put(*HERE, "large", LARGE + LARGE[:PAGE])),
     "a blob of blocks": with_blobs(blocks),
     "the engine": engine,
     "a copy of the state": changed(snapshot.take),
@@ -158,7 +162,7 @@ def intact(home: Home) -> list[str]:
 
     async def look(blobs: Blobs) -> None:
         names = {blob.name: blobs.get(*HERE, blob.name) for blob in blobs.walk(*HERE)}
-        if names["small"] != b"small" or names["large"] not in (LARGE, LARGE * 2):
+        if names["small"] != b"small" or names["large"] not in (LARGE, LARGE + LARGE[:PAGE]):
             wrong.append("a blob is not what it was")
         rows = blobs._store.all("SELECT file FROM blobs UNION SELECT file FROM blocks")
         if left := {path.name for path in home.blobs.iterdir()} - {row["file"] for row in rows}:
@@ -167,9 +171,14 @@ def intact(home: Home) -> list[str]:
     with_blobs(look)(home)
     if "kept" not in Journal.open(home, "dev", write=False).current:
         wrong.append("a resource is gone")
-    snapshot.restore(home)
-    with_blobs(look)(home)
     return wrong
+
+
+def restorable(home: Home) -> list[str]:
+    """What is not there any more, now and after a restore."""
+    wrong = intact(home)
+    snapshot.restore(home)
+    return wrong + intact(home)
 
 
 def upgraded(home: Home) -> list[str]:
@@ -181,11 +190,59 @@ def upgraded(home: Home) -> list[str]:
     return [*left, "the stack is gone"]
 
 
+def first_up(disk: Disk, folder: Path, schema_cache: Path) -> list[str]:
+    """Bring a stack up with more and more room, and once more with enough; returns as :func:`at_every_write`."""
+    doctor.DISK_MIB, doctor.MEMORY_MIB = 0, 0  # or nothing would be begun
+    wrong, refused = [], 0
+    for kib in ROOM_KIB:
+        place = Place(folder / f"up-{kib}", schema_cache)
+        disk.leave(kib * 1024)
+        code, said = command(place, "up")
+        refused += code != 0
+        if (
+            code not in (0, 1)
+            or "Traceback" in said
+            or (code and not re.search(rf"{folder}\S*.*\d+ (more )?bytes", said))
+        ):
+            wrong.append(f"{kib} KiB: {said}")
+        disk.clear()
+        code, said = command(place, "up")
+        if code:
+            wrong.append(f"after {kib} KiB: {said}")
+        place.close()
+        shutil.rmtree(place.folder)
+    return [*wrong, str(refused)]
+
+
+def command(place: Place, verb: str) -> tuple[int, str]:
+    """Run a command in a fork of this process; returns its exit code and what it said."""
+    out = place.folder.parent.parent / "said"
+    if (pid := os.fork()) == 0:
+        file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (1, 2):
+            os.dup2(file, stream)
+        os.environ["SANDBOX_HOME"] = str(place.home.root)
+        os.chdir(place.folder)
+        code = 70
+        try:
+            code = sandbox([verb])
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out.read_text(encoding="utf-8")
+
+
 def main(folder: Path, archive: Path) -> dict[str, list[str]]:
     """Do all of it."""
     disk, home, scratch = Disk(folder), Home(folder / "home"), folder.parent / "start"
     before(Home(scratch / "one"))
-    found = {name: at_every_write(disk, home, scratch / "one", work, intact) for name, work in WORK.items()}
+    cache = scratch / "cache"
+    cache.mkdir()
+    found = {"a first up": first_up(disk, folder, cache)}
+    for name, work in WORK.items():
+        check = restorable if work in (WORK["a copy of the state"], WORK["a restore"]) else intact
+        found[name] = at_every_write(disk, home, scratch / "one", work, check)
     with tarfile.open(archive) as content:
         content.extractall(scratch / "old", filter="data")
     start = scratch / "old" / ".sandbox"

@@ -80,6 +80,16 @@ def test_the_printed_command_restores(sound: Place, forks: Forks, content: bytes
     assert (again.code, set(again.envelope["result"]["changes"])) == (0, {"same"}), again.said
 
 
+def test_a_state_that_is_gone_is_noticed_and_restored(sound: Place, forks: Forks) -> None:
+    sound.home.database.unlink()
+    said = noticed(sound, forks)
+    assert "state.db: gone" in said
+    restored = sound.printed_command(said)
+    assert restored.out.strip() == f"{sound.home.database}: the last good copy is back"
+    again = forks.run(sound, "up", "--json")
+    assert (again.code, set(again.envelope["result"]["changes"])) == (0, {"same"}), again.said
+
+
 @pytest.mark.parametrize("came_up", [True, False])
 def test_who_only_reads_leaves_the_file_as_it_is(place: Place, forks: Forks, came_up: bool) -> None:
     place.gateway()
