@@ -165,18 +165,42 @@ class LiveFile:
         return LiveFile(stack=self.stack, path=self.path, models=models | ({model: deployments} if deployments else {}))
 
     def write(self) -> None:
-        """Replaces the file in one step: a reader sees the old content or the new."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Replaces the file in one step: a reader sees the old content or the new, also after a power cut.
+
+        Raises:
+            LiveFileError: it cannot be written; the old content stays.
+        """
         head = f"# Written by releases (python -m ops.release). What is live in stack {self.stack}.\n"
         content = {model: [_plain(each) for each in self.models[model]] for model in sorted(self.models)}
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=self.path.parent, prefix=f".{self.path.name}.", delete=False
-        ) as file:
-            file.write(head + (yaml.safe_dump(content, sort_keys=False, width=120) if content else ""))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(self.path)
+        text = head + (yaml.safe_dump(content, sort_keys=False, width=120) if content else "")
+        try:
+            self._replace(text.encode())
+        except OSError as error:
+            found = f"cannot be written: {error.strerror}; {len(text.encode())} bytes are needed"
+            raise LiveFileError([
+                Problem(
+                    file=self.path.as_posix(), line=0, key="file", found=found, accepted="a folder with room for it",
+                    repair="see to that, and run the same command again",
+                )
+            ]) from error  # fmt: skip
+
+    def _replace(self, content: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(self.path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 _RESTORE = "take the file back from version control, or release again"

@@ -1,5 +1,7 @@
 """What is live: written by releases in one step, read strictly, and never an old name for other content."""
 
+import errno
+import os
 import threading
 from pathlib import Path
 
@@ -69,6 +71,20 @@ def test_the_environment_says_where_the_files_are(project: Path, monkeypatch: py
     monkeypatch.setenv("MLOPS_LIVE", str(project / "elsewhere"))
     LiveFile.read("test").having("late", (ONE,)).write()
     assert (project / "elsewhere" / "test.yaml").is_file()
+
+
+def test_without_room_the_file_stays_as_it_was(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = LiveFile.read("test").having("late", (ONE,))
+    file.write()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(LiveFileError, match=r"live/test\.yaml.*No space left on device; \d+ bytes are needed"):
+        file.having("late", (ONE, TWO)).write()
+    assert LiveFile.read("test").of("late") == (ONE,)
+    assert [path.name for path in Path("live").iterdir()] == ["test.yaml"]
 
 
 def test_a_reader_never_sees_half_a_file(project: Path) -> None:
