@@ -62,9 +62,10 @@ def plan(resources: Sequence[Content], scope: Scope) -> list[Step]:
     known: set[str] = set()
     wanted: dict[str, tuple[ResourceId, Content]] = {}
     for where, content in _flat(resources, scope, None):
-        known.add(where.key)
-        if not scope.evaluate(content.get("condition", True)):
+        if isinstance(where, str):
+            known.add(where)
             continue
+        known.add(where.key)
         if where.key in wanted:
             raise invalid(f"the resource '{where.text}' is defined multiple times in the template")
         _need_kind(where, scope)
@@ -82,25 +83,42 @@ def plan(resources: Sequence[Content], scope: Scope) -> list[Step]:
     return ordered
 
 
-def _flat(resources: Sequence[Content], scope: Scope, above: ResourceId | None) -> Iterator[tuple[ResourceId, Content]]:
-    """Every resource and the children that stand inside it, at any depth."""
+def _flat(
+    resources: Sequence[Content], scope: Scope, above: ResourceId | None
+) -> Iterator[tuple[ResourceId | str, Content]]:
+    """Every resource and the children that stand inside it, at any depth; only the key of one that is not wanted.
+
+    The name of one that is not wanted need not stand for anything: clients leave its parameters empty.
+    """
     for content in resources:
-        where = _where(content, scope, above)
-        yield where, content
-        yield from _flat(content.get("resources") or (), scope, where)
+        inside = content.get("resources") or ()
+        if scope.evaluate(content.get("condition", True)):
+            where = ids.parse(_path(content, scope, above))
+            yield where, content
+            yield from _flat(inside, scope, where)
+            continue
+        try:
+            path = _path(content, scope, above)
+        except ArmError:
+            if inside:
+                raise
+            continue
+        yield path.lower(), content
+        if inside:  # their conditions are their own
+            yield from _flat(inside, scope, ids.parse(path))
 
 
-def _where(content: Content, scope: Scope, above: ResourceId | None) -> ResourceId:
+def _path(content: Content, scope: Scope, above: ResourceId | None) -> str:
     names = str(scope.evaluate(content["name"])).split("/")
     if above:  # a child's type and name go on from those of what it stands in
         types = content["type"].split("/")
         if len(types) != len(names):
             raise invalid(f"{content['type']} in '{above.name}' needs {len(types)} names, not {len(names)}")
-        return ids.parse("/".join([above.text, *(part for pair in zip(types, names, strict=True) for part in pair)]))
+        return "/".join([above.text, *(part for pair in zip(types, names, strict=True) for part in pair)])
     group = scope.group
     if target := scope.evaluate(content.get("resourceGroup")):
         group = f"{group.rsplit('/', 1)[0]}/{target}"
-    return ids.parse(f"{scope.evaluate(content.get('scope')) or group}/{provided(content['type'], names)}")
+    return f"{scope.evaluate(content.get('scope')) or group}/{provided(content['type'], names)}"
 
 
 def _need_kind(where: ResourceId, scope: Scope) -> None:
@@ -114,12 +132,12 @@ def _needs(where: ResourceId, content: Content, known: set[str], scope: Scope) -
     """Keys of what a resource depends on: named by id, by type and name, or by name alone."""
     found = set()
     for each in content.get("dependsOn") or []:
-        text = str(scope.evaluate(each)).strip("/").lower()
+        text = str(scope.evaluate(each)).removeprefix("/").lower()
         meant = {key for key in known if text in (key[1:], key.rpartition("/providers/")[2], _full_name(key))}
         if not meant:
             raise invalid(
                 f"the resource '{text}', which '{where.name}' depends on, is not defined in the template; it has: "
-                f"{', '.join(sorted(_full_name(key) for key in known))}"
+                f"{', '.join(sorted(filter(None, map(_full_name, known))))}"
             )
         if len(meant) > 1:
             raise invalid(

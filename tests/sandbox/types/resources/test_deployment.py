@@ -116,15 +116,19 @@ def test_children_inside_a_resource_are_made_after_what_they_depend_on(sandbox: 
         "type": "blobServices", "apiVersion": "2024-01-01", "name": "default", "dependsOn": ["TemplateStore"],
         "properties": {"deleteRetentionPolicy": {"enabled": True, "days": 7}}, "resources": [container],
     }  # fmt: skip
-    after = resource(
-        IDENTITIES, "after", dependsOn=["[concat('Microsoft.Storage/storageAccounts/', 'templatestore')]", "unmade"]
-    )
+    needed = [f"[concat('{STORAGE}/', 'templatestore')]", "unmade", f"[resourceId('{STORAGE}', parameters('none'))]"]
+    after = resource(IDENTITIES, "after", dependsOn=needed)
+    # As azure-ai-ml sends it: what is not wanted has empty names, or none that can be read.
+    unwanted = [
+        resource(STORAGE, name, condition=False) for name in ("[parameters('none')]", "[resourceId('', 'a/b')]")
+    ]
     account = resource(
         STORAGE, "[parameters('name')]", kind="StorageV2", sku={"name": "Standard_LRS"}, resources=[service]
     )
     shown = deploy(sandbox, group, "children", body(
-        after, account, resource(IDENTITIES, "unmade", condition=False),
-        parameters={"name": {"type": "string", "defaultValue": "templatestore"}},
+        after, account, resource(IDENTITIES, "unmade", condition=False), *unwanted,
+        parameters={"name": {"type": "string", "defaultValue": "templatestore"},
+                    "none": {"type": "string", "defaultValue": ""}},
     ))  # fmt: skip
     assert shown["error"] == ""
     made = [each["id"].removeprefix(f"{group}/providers/") for each in shown["properties"]["outputResources"]]
