@@ -39,7 +39,6 @@ FROM activity LEFT JOIN activity_details USING (id)"""
 _CALLED = """(activity_details.caller = ? COLLATE NOCASE OR activity.caller = ? OR activity.caller IN
     (SELECT object_id FROM principals WHERE client_id = ? COLLATE NOCASE OR name = ? COLLATE NOCASE))"""
 _CLAUSE = re.compile(r"\s*(\w+)\s+(eq|ge|le)\s+('(?:[^']|'')*'|[^\s']+)\s*")
-_LONGEST = 2048  # letters of a resource's id: one that is longer is no resource of Azure's, and not in the log
 _MESSAGE = 4096  # of an error's message
 _OWN_ID = 128  # of an id that the client gives its request
 _EPOCH = datetime(1, 1, 1, tzinfo=UTC)
@@ -128,8 +127,6 @@ def end(tx: Tx, key: str, action: str, status: int, error: ArmError | None) -> N
 
 async def note(store: Store, caller: str, action: str, resource: str, error: ArmError | None = None) -> None:
     """Write the line of an action, or of what was refused. On a full disk it is missing: the answer is the same."""
-    if len(resource) > _LONGEST:
-        return
     asked = asking.get()
     status = error.status if error else 200
 

@@ -7,6 +7,8 @@ from sandbox.arm.errors import ArmError
 
 _SUBSCRIPTION = "microsoft.resources/subscriptions"
 _WORDS = {"subscriptions": "subscriptions", "resourcegroups": "resourceGroups", "providers": "providers"}
+_LONGEST = 2048  # letters; what was read is remembered, and nobody may fill the memory with it
+_SHOWN = 256
 _GROUP = "microsoft.resources/resourcegroups"
 
 
@@ -59,7 +61,7 @@ def parse(text: str) -> ResourceId:
         ArmError: 400 InvalidResourceId, naming the text.
     """
     parts = text.strip("/").split("/")
-    if not parts or "" in parts:
+    if "" in parts or len(text) > _LONGEST:
         raise _invalid(text)
     # Azure Resource Manager answers these words in its own case, whatever the request had.
     parts = [_WORDS.get(part.lower(), part) if i % 2 == 0 else part for i, part in enumerate(parts)]
@@ -91,5 +93,6 @@ def _invalid(text: str) -> ArmError:
     return ArmError(
         400,
         "InvalidResourceId",
-        f"'{text}' is no resource id: want /subscriptions/ID[/resourceGroups/NAME][/providers/NAMESPACE/TYPE/NAME...].",
+        f"'{text[:_SHOWN]}' is no resource id: "
+        "want /subscriptions/ID[/resourceGroups/NAME][/providers/NAMESPACE/TYPE/NAME...].",
     )

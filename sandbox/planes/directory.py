@@ -84,7 +84,10 @@ class Directory:
         if bool(asked.get("role")) != bool(asked.get("scope")):
             problems.append("--role and --scope go together: which role, and where")
         group = ids.parse(scope).group if scope else ""
-        if kind == USER_ASSIGNED and not there and not problems and not (self._declared(name) or group):
+        me = None
+        if kind == USER_ASSIGNED:  # a stack that came up anew has another one under the same name
+            me = (self._of(there["object_id"]) if there else None) or self._declared(name)
+        if kind == USER_ASSIGNED and not problems and not (me or group):
             problems.append(
                 f"{name}: a user-assigned identity stands in a resource group; --scope must be one, or in one "
                 f"({_known(_groups(self._azure))})"
@@ -92,7 +95,7 @@ class Directory:
         if problems:
             raise ArmError(400, "InvalidIdentity", "\n".join(problems))
         if kind == USER_ASSIGNED:
-            await self._identity(name, group, federated, there)
+            await self._identity(name, me, group, federated, there)
         else:
             await self._principal(name, kind, federated, there)
         row = self.need(name)
@@ -211,10 +214,11 @@ class Directory:
         await self._azure.store.write(write)
 
     async def _identity(
-        self, name: str, group: str, federated: tuple[str, ...], there: Mapping[str, Any] | None
+        self, name: str, me: Resource | None, group: str, federated: tuple[str, ...], there: Mapping[str, Any] | None
     ) -> None:
         """A user-assigned identity that takes the tokens of an issuer: the one of that name, else a new one."""
-        me, made = (self._of(there["object_id"]), there["resource"]) if there else (self._declared(name), "")
+        same = there and me and there["object_id"] == me["properties.principalId"]
+        made = there["resource"] if there and same else ""
         if me is None:
             made = f"{_SUBSCRIPTION}/resourceGroups/{group}/providers/{_IDENTITIES}/{name}"
             me, _, _ = await self._verbs.put(ids.parse(made), {"location": LOCATION}, OBJECT_ID)

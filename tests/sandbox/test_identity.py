@@ -221,6 +221,27 @@ def test_an_identity_that_a_program_declared_is_become_and_left_as_it_was(
         claims_of(WorkloadIdentityCredential(token_file_path=str(kept)))
 
 
+def test_an_identity_whose_group_went_says_so_and_comes_back_only_whole(sandbox: Sandbox, say: Say) -> None:
+    group = sandbox.group("short-lived")
+    made = json.loads(
+        say("identity", "add", "gone", "--kind", "user-assigned", "--role", "Reader", "--scope", group, "--json")[1]
+    )["result"]
+    assert sandbox.call("DELETE", group).status == 200
+    assert "gone  user-assigned, client gone" in say("identity", "list")[1]
+    code, printed = say("env", "--as", "gone")
+    assert code == 2
+    assert "its user-assigned identity was deleted; take it away, then add it again" in printed
+    code, printed = say("identity", "add", "gone")
+    assert code == 2
+    assert "stands in a resource group; --scope must be one" in printed
+    declared = f"{sandbox.group('short-lived')}/providers/{IDENTITIES}/gone"
+    own = sandbox.call("PUT", declared, {"location": "westeurope"}).body["properties"]
+    again = json.loads(say("identity", "add", "gone", "--json")[1])["result"]
+    assert again["objectId"] == own["principalId"] != made["objectId"]
+    assert say("identity", "remove", "gone")[0] == 0
+    assert sandbox.call("GET", declared).status == 200, "what a program declared since stays"
+
+
 def test_one_command_runs_as_somebody_and_the_shell_stays_who_it_was(sandbox: Sandbox, say: Say) -> None:
     say("identity", "add", "runner", "--federated", *GITHUB)
     show = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith(('AZURE', 'ARM'))}))"

@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 
+from sandbox.arm import ids
+from sandbox.arm.errors import ArmError
 from sandbox.arm.roles import Role
 from sandbox.constants import OBJECT_ID, TENANT_ID
 from sandbox.planes import blob_signing
@@ -121,6 +123,16 @@ def test_a_role_of_many_stars_is_answered_at_once() -> None:
 )  # fmt: skip
 def test_a_star_stands_for_anything_and_nothing_else_does(pattern: str, action: str, covered: bool) -> None:
     assert Role("one", (pattern,)).allows(action, data=False) is covered
+
+
+def test_long_ids_fill_no_memory(team: Team) -> None:
+    """What was read of an id is remembered, for any caller's."""
+    long = f"{SUBSCRIPTION}/resourceGroups/{'x' * 3000}"
+    refused = team.call("GET", long)
+    assert (refused.status, refused.code) == (400, "InvalidResourceId")
+    assert len(refused.body["error"]["message"]) < 500
+    with pytest.raises(ArmError):
+        ids.parse(long)
 
 
 def test_nobody_becomes_another_by_naming_their_principal(sandbox: Sandbox, team: Team) -> None:
