@@ -6,10 +6,12 @@ process can neither see nor stop, and needs no way into the namespace.
 
 import socket
 import threading
+import time
 from pathlib import Path
 
 _MOST = 256  # connections at a time; more wait
 _PIECE = 256 * 1024
+_PAUSE_SECONDS = 0.1
 
 
 def begin(listener: socket.socket, port: Path) -> None:
@@ -26,7 +28,12 @@ def _accept(listener: socket.socket, port: Path) -> None:
     room = threading.Semaphore(_MOST)
     while True:
         room.acquire()
-        client, _ = listener.accept()
+        try:
+            client, _ = listener.accept()
+        except OSError:  # the client left, or there is no descriptor now
+            room.release()
+            time.sleep(_PAUSE_SECONDS)
+            continue
         threading.Thread(target=_join, args=(client, port, room), daemon=True).start()
 
 

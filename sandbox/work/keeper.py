@@ -155,8 +155,11 @@ def _wait(child: int, woken: int, spec: dict[str, Any], folder: Path) -> tuple[i
 
 
 def _free(folder: Path) -> int:
-    """Bytes that are left on the disk."""
-    disk = os.statvfs(folder)
+    """Bytes that are left on the disk; without end when nobody can tell."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return sys.maxsize
     return disk.f_bavail * disk.f_frsize
 
 

@@ -1,14 +1,21 @@
+import asyncio
 import collections
 import concurrent.futures
+import contextlib
 import secrets
 import sqlite3
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from sandbox.arm.errors import ArmError
 from sandbox.arm.keys import hash_secret
 from sandbox.constants import OBJECT_ID
+from sandbox.planes import scoring
+from sandbox.work.http1 import Reply
 from tests.sandbox.conftest import SUBSCRIPTION, Sandbox
 from tests.sandbox.world import Endpoint, World, until
 
@@ -157,6 +164,39 @@ def test_an_aml_token_signs_in_until_it_ends(world: World) -> None:
         assert endpoint.score({}, forged).status == 401
     refused = world.sandbox.call("POST", f"{endpoint.path}/listKeys")
     assert (refused.status, "it has no keys" in refused.body["error"]["message"]) == (400, True)
+
+
+@pytest.mark.parametrize(("ends", "admitted"), [(4_000_000_000, True), (1_000, False)])
+def test_an_aml_token_that_has_ended_admits_nobody(
+    monkeypatch: pytest.MonkeyPatch, ends: int, *, admitted: bool
+) -> None:
+    """However well it was signed."""
+    monkeypatch.setattr(scoring, "token_of", lambda _, until, __: f"{until}.signed")
+    plane: Any = SimpleNamespace(azure=None)
+    endpoint: Any = type("Endpoint", (dict,), {"name": "e"})({"properties.authMode": "AMLToken"})
+    request: Any = SimpleNamespace(headers={"authorization": f"Bearer {ends}.signed"})
+    with contextlib.nullcontext() if admitted else pytest.raises(ArmError, match="wants a valid AMLToken"):
+        scoring.Scoring._admit(plane, endpoint, request)
+
+
+def test_the_callers_key_is_not_shown_to_the_model() -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def ask(*asked: Any) -> Reply:
+        seen.extend(asked[3])
+        return Reply(200)
+
+    async def body(_: int) -> bytes:
+        return b"{}"
+
+    plane: Any = SimpleNamespace(
+        azure=SimpleNamespace(named=lambda *_: "endpoint"), _admit=lambda *_: None, _pick=lambda *_: "blue",
+        _mirror=lambda *_: None, _ask=ask,
+    )  # fmt: skip
+    headers = {"authorization": "Bearer key", "host": "h", "azureml-model-deployment": "blue", "x-own": "kept"}
+    request: Any = SimpleNamespace(headers=headers, method="POST", path="/score", body=body)
+    asyncio.run(scoring.Scoring.handle(plane, request, {"endpoint": "e", "region": "westeurope"}))
+    assert seen == [("x-own", "kept")]
 
 
 @runs

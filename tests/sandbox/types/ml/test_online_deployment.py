@@ -150,6 +150,8 @@ def test_settings_change_in_place_without_a_failed_request(world: World, served:
     assert seen[-1].body["server"] != before
     world.settle(where)
     until(lambda: before not in world.servers())
+    time.sleep(0.5)  # as long as it would take to start the old one again
+    assert len(list(world.folder("deployments", "blue").iterdir())) == 1
     served.deploy("blue")
 
 
