@@ -16,6 +16,7 @@ from sandbox.console import EXIT_OK, Console, plain
 from sandbox.engine.config import ConfigError
 from sandbox.home import Home
 from sandbox.store.db import Reader
+from sandbox.store.migrate import VERSION, examine
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -33,13 +34,15 @@ def log(options: argparse.Namespace, console: Console, home: Home) -> tuple[int,
     if not home.database.exists():
         console.line(f"nothing has come up in {home.root} yet; begin with: make up")
         return EXIT_OK, []
+    if (version := examine(home.database)) < VERSION:
+        console.line(f"{home.database} is of version {version}; make up brings it to {VERSION}, and keeps a copy")
+        return EXIT_OK, []
     wanted = activity.Filter(since=since, state=status, caller=options.by or "", named=options.resource or "")
     with closing(sqlite3.connect(home.database, timeout=30)) as connection:
         connection.execute("PRAGMA query_only=1")
         connection.row_factory = sqlite3.Row
         reader = Reader(connection)
-        known = reader.one("SELECT 1 FROM sqlite_master WHERE name = 'activity_details'")
-        events = [activity.event(row) for row in reversed(activity.lines(reader, wanted))] if known else []
+        events = [activity.event(row) for row in reversed(activity.lines(reader, wanted))]
     for each in events:
         _print(each, console)
     if not events:

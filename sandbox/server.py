@@ -20,7 +20,6 @@ import uvloop
 from uvicorn.server import ServerState
 
 from sandbox import clock, launch
-from sandbox.arm import activity
 from sandbox.arm.access import Tokens
 from sandbox.arm.azure import Azure
 from sandbox.arm.keys import hash_secret
@@ -37,7 +36,6 @@ from sandbox.gateway.hosts import Hosts
 from sandbox.gateway.pipeline import Pipeline
 from sandbox.gateway.tunnel import Tunnel, keep_looking
 from sandbox.home import Home
-from sandbox.planes import directory
 from sandbox.planes.admin import Admin
 from sandbox.store.db import Store
 from sandbox.store.retention import LOG_BYTES, keep_forgetting
@@ -90,8 +88,6 @@ async def _serve(home: Home, port: int) -> None:
     store = Store(home.database)
     azure = Azure(store, Registry.find(Schema(home.cache)), home)
     tokens = await Tokens.open(store)
-    await directory.prepare(store)
-    await activity.prepare(store)
     azure.operations = operations = Operations(azure)
     azure.work = Workshop(azure)
     await _bear(azure, home)

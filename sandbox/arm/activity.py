@@ -22,21 +22,7 @@ from sandbox.store.db import DiskFullError, Reader, Store, Tx
 
 STATES = ("Accepted", "Succeeded", "Failed")
 PAGE = 200
-# What a line says beyond those of its table; it goes with it.
-TABLES = (
-    """CREATE TABLE IF NOT EXISTS activity_details (
-    id INTEGER PRIMARY KEY,
-    state TEXT NOT NULL,           -- one of STATES
-    caller TEXT NOT NULL,          -- what it was called then: a principal may be gone when the log is read
-    said TEXT NOT NULL             -- JSON: resource, method, request, client, error
-)""",
-    """CREATE TRIGGER IF NOT EXISTS activity_forgotten AFTER DELETE ON activity
-BEGIN DELETE FROM activity_details WHERE id = old.id; END""",
-)
-_LINES = """SELECT activity.*, coalesce(state, iif(status < 400, 'Succeeded', 'Failed')) AS state,
-    coalesce(activity_details.caller, activity.caller) AS called, coalesce(said, '{}') AS said
-FROM activity LEFT JOIN activity_details USING (id)"""
-_CALLED = """(activity_details.caller = ? COLLATE NOCASE OR activity.caller = ? OR activity.caller IN
+_CALLED = """(called = ? COLLATE NOCASE OR caller = ? OR caller IN
     (SELECT object_id FROM principals WHERE client_id = ? COLLATE NOCASE OR name = ? COLLATE NOCASE))"""
 _CLAUSE = re.compile(r"\s*(\w+)\s+(eq|ge|le)\s+('(?:[^']|'')*'|[^\s']+)\s*")
 _MESSAGE = 4096  # of an error's message
@@ -70,17 +56,6 @@ class Asked:
 asking: ContextVar[Asked | None] = ContextVar("asking", default=None)
 
 
-async def prepare(store: Store) -> None:
-    """Make room for what lines say in a state that has none yet."""
-
-    def write(tx: Tx) -> None:
-        for statement in TABLES:
-            tx.run(statement)
-
-    if store.one("SELECT 1 FROM sqlite_master WHERE name = 'activity_forgotten'") is None:
-        await store.write(write)
-
-
 def record(
     tx: Tx, caller: str, action: str, resource: str, status: int, *,
     asked: Asked | None = None, state: str = "", error: ArmError | None = None,
@@ -98,10 +73,6 @@ def record(
         error: why it failed.
     """
     asked = asked or Asked(clock.new_id(), "", "")
-    tx.run(
-        "INSERT INTO activity (at, caller, action, key, status, correlation) VALUES (?,?,?,?,?,?)",
-        (clock.timestamp(), caller, action, resource.lower(), status, asked.correlation),
-    )
     who = tx.one("SELECT name, client_id FROM principals WHERE object_id = ?", (caller,))
     said: dict[str, Any] = {
         "resource": resource, "method": asked.method, "request": asked.request,
@@ -110,14 +81,16 @@ def record(
     if error:
         said["error"] = {"code": error.code, "message": error.message[:_MESSAGE]}
     tx.run(
-        "INSERT INTO activity_details VALUES (last_insert_rowid(),?,?,?)",
-        (state or ("Failed" if status >= 400 else "Succeeded"), who["name"] if who else caller, json.dumps(said)),
-    )
+        "INSERT INTO activity (at, caller, action, key, status, correlation, state, called, said) "
+        "VALUES (?,?,?,?,?,?,?,?,?)",
+        (clock.timestamp(), caller, action, resource.lower(), status, asked.correlation,
+         state or ("Failed" if status >= 400 else "Succeeded"), who["name"] if who else caller, json.dumps(said)),
+    )  # fmt: skip
 
 
 def end(tx: Tx, key: str, action: str, status: int, error: ArmError | None) -> None:
     """Write how an accepted change ended, on behalf of whoever asked for it."""
-    row = tx.one(f"{_LINES} WHERE key = ? AND action = ? ORDER BY activity.id DESC LIMIT 1", (key, action))
+    row = tx.one("SELECT * FROM activity WHERE key = ? AND action = ? ORDER BY id DESC LIMIT 1", (key, action))
     if row is None:
         return
     said = json.loads(row["said"])
@@ -183,7 +156,7 @@ class Filter:
         if self.caller:
             yield _CALLED, (self.caller,) * 4
         if self.state:
-            yield "coalesce(state, iif(status < 400, 'Succeeded', 'Failed')) = ?", (self.state,)
+            yield "state = ?", (self.state,)
 
 
 _FIELDS = {
@@ -245,11 +218,11 @@ def lines(reader: Reader, wanted: Filter, below: str = "", before: int = 0, most
     if below:
         conditions.append(("(key || '/') LIKE ? ESCAPE '!'", (f"{_like(below)}/%",)))
     if before:
-        conditions.append(("activity.id < ?", (str(before),)))
+        conditions.append(("id < ?", (str(before),)))
     where = " AND ".join(sql for sql, _ in conditions) or "1"
     values = tuple(value for _, values in conditions for value in values)
     return reader.all(
-        f"{_LINES} WHERE {where} ORDER BY activity.id DESC LIMIT ?",
+        f"SELECT * FROM activity WHERE {where} ORDER BY id DESC LIMIT ?",  # noqa: S608 - clauses of this module
         (*values, most or -1),
     )
 

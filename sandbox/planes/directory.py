@@ -24,16 +24,8 @@ from sandbox.arm.verbs import Verbs
 from sandbox.atomic import write_private
 from sandbox.constants import LOCATION, OBJECT_ID, SUBSCRIPTION_ID
 from sandbox.planes import federation
-from sandbox.store.db import Reader, Store, Tx
+from sandbox.store.db import Reader, Tx
 
-TABLE = """CREATE TABLE IF NOT EXISTS identities (
-    name TEXT PRIMARY KEY COLLATE NOCASE,
-    kind TEXT NOT NULL,
-    object_id TEXT NOT NULL,
-    issuer TEXT NOT NULL,          -- whose tokens it signs in with, '' for one with a secret
-    subject TEXT NOT NULL,
-    resource TEXT NOT NULL         -- id of the user-assigned identity that was made along, '' for any other
-) WITHOUT ROWID"""
 APPLICATION, USER_ASSIGNED, PERSON = "service-principal", "user-assigned", "person"
 KINDS = (APPLICATION, USER_ASSIGNED, PERSON)
 DOMAIN = "sandbox.onmicrosoft.com"
@@ -42,12 +34,6 @@ _NAME = r"[A-Za-z0-9][\w.-]{0,62}"
 _IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
 _ASSIGNMENTS = "providers/Microsoft.Authorization/roleAssignments"
 _SUBSCRIPTION = f"/subscriptions/{SUBSCRIPTION_ID}"
-
-
-async def prepare(store: Store) -> None:
-    """Make room for identities in a state that has none yet."""
-    if store.one("SELECT 1 FROM sqlite_master WHERE name = 'identities'") is None:
-        await store.write(lambda tx: tx.run(TABLE))
 
 
 class Directory:

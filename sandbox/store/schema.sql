@@ -71,6 +71,16 @@ CREATE TABLE principals (
     resource TEXT NOT NULL         -- key of the resource whose identity it is, '' for the sandbox's caller
 ) WITHOUT ROWID;
 
+-- Whom somebody at this machine may become, beside the sandbox's own caller.
+CREATE TABLE identities (
+    name TEXT PRIMARY KEY COLLATE NOCASE,
+    kind TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    issuer TEXT NOT NULL,          -- whose tokens it signs in with, '' for one with a secret
+    subject TEXT NOT NULL,
+    resource TEXT NOT NULL         -- id of the user-assigned identity that was made along, '' for any other
+) WITHOUT ROWID;
+
 -- Role assignments as the access check reads them.
 CREATE TABLE grants (key TEXT PRIMARY KEY, scope TEXT NOT NULL, principal TEXT NOT NULL, role TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX grants_by_principal ON grants (principal);
@@ -78,7 +88,10 @@ CREATE INDEX grants_by_principal ON grants (principal);
 CREATE TABLE activity (
     id INTEGER PRIMARY KEY,
     at TEXT NOT NULL, caller TEXT NOT NULL, action TEXT NOT NULL, key TEXT NOT NULL,
-    status INTEGER NOT NULL, correlation TEXT NOT NULL
+    status INTEGER NOT NULL, correlation TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT '',   -- Accepted, Succeeded or Failed
+    called TEXT NOT NULL DEFAULT '',  -- the caller's name then: it may be gone when the log is read
+    said TEXT NOT NULL DEFAULT '{}'   -- JSON: resource, method, request, client, error
 );
 CREATE INDEX activity_by_key ON activity (key, caller);
 

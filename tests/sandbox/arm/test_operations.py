@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.arm import activity, ids
+from sandbox.arm import ids
 from sandbox.arm import operations as module
 from sandbox.arm.azure import Azure
 from sandbox.arm.kind import Kind
@@ -54,7 +54,6 @@ def within(folder: Path, cache: Path, work: Work) -> None:
         home.make()
         kinds: list[Kind] = [Subscription(), slow]
         azure = Azure(Store(home.database), Registry(kinds, Schema(cache)), home)
-        await activity.prepare(azure.store)
         await azure.change("", lambda change: change.make(f"/subscriptions/{SUBSCRIPTION_ID}", {}))
         operations = Operations(azure)
         await asyncio.wait_for(work(azure, operations, Verbs(azure, operations), slow), 30)
