@@ -50,22 +50,17 @@ class Cloud:
 
     def put(self, path: str, body: object) -> Any:
         """Create a resource."""
-        return self._send(self._arm("PUT", path, json.dumps(body).encode()))
-
-    def delete(self, path: str) -> None:
-        """Delete a resource."""
-        self._send(self._arm("DELETE", path))
-
-    def _arm(self, method: str, path: str, body: bytes | None = None) -> urllib.request.Request:
-        token = {"Authorization": f"Bearer {self.token('https://management.azure.com')}"}
-        url = f"https://management.azure.com{path}?api-version={VERSION}"
-        return urllib.request.Request(url, body, token, method=method)
+        return self._send(
+            urllib.request.Request(
+                f"https://management.azure.com{path}?api-version={VERSION}", json.dumps(body).encode(),
+                {"Authorization": f"Bearer {self.token('https://management.azure.com')}"}, method="PUT",
+            )
+        )  # fmt: skip
 
     def _send(self, request: urllib.request.Request) -> Any:
         try:
             with self._opener.open(request, timeout=30) as answer:
-                content = answer.read()
-                return json.loads(content) if content else None
+                return json.load(answer)
         except HTTPError as error:
             raise BenchError(f"{request.full_url} answered {error.code}: {error.read().decode()}") from error
 
