@@ -170,9 +170,9 @@ def write_model(root: Path, name: str = "flight-delay", **changes: Any) -> None:
     declared = {"train_month": {"type": "string"}, "seed": {"type": "integer"}}
     (folder / "pipeline.yaml").write_text(json.dumps({"inputs": declared}), encoding="utf-8")
     (folder / "sample_request.json").write_text(json.dumps(REQUEST), encoding="utf-8")
-    for file in ("ml_jobs/serving/score.py", "ml_jobs/environments/one.yaml"):
+    for file, text in {"ml_jobs/serving/score.py": "", "ml_jobs/environments/one.yaml": "dependencies: []\n"}.items():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).write_text("", encoding="utf-8")
+        (root / file).write_text(text, encoding="utf-8")
 
 
 @pytest.fixture
