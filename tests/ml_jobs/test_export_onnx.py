@@ -8,6 +8,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import numpy as np
@@ -220,3 +221,11 @@ def test_a_missing_model_is_named_without_a_stack_trace(pipeline: dict[str, Path
     (given.trained / "model.txt").unlink()
     with pytest.raises(step.StepError, match=r"model\.txt: no such file"):
         export_onnx.export(given, LINEAGE)
+
+
+def test_a_label_that_differs_is_no_parity_however_close_the_probabilities() -> None:
+    chances = np.array([0.4, 0.6])
+    native = SimpleNamespace(predict=lambda _matrix: chances)
+    session = SimpleNamespace(predict=lambda _matrix: (np.array([1, 1]), chances))
+    found = export_onnx.compare(native, session, np.zeros((2, 1), np.float32))  # type: ignore[arg-type] # all it asks
+    assert (found["different_labels"], found["largest_difference"], found["passed"]) == (1, 0.0, False)
