@@ -107,6 +107,7 @@ def test_what_azure_makes_is_for_who_has_its_right(sandbox: Sandbox, tokens: dic
             if not (reads and verb == "read"):
                 body: dict[str, Any] | None = {} if verb == "write" else None
                 refused(sandbox.call(method, path, body, token), kind.operation(verb), path)
-        assert sandbox.call("GET", path.rpartition("/")[0], token=token).status == (404 if reads else 403)
+        listed = sandbox.call("GET", path.rpartition("/")[0], token=token).status
+        assert listed in ((200, 404) if reads else (403,))  # whether there is a deployment or not
         for name in (*kind.actions(), "noSuchAction"):
             refused(sandbox.call("POST", f"{path}/{name}", {}, token), kind.operation(f"{name}/action"), path)
