@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from sandbox import yaml_error
 from sandbox.provider.base import Naming
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -192,9 +193,8 @@ def _mapping(path: Path, hint: str) -> dict[str, Any]:
     try:
         content = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f"{path}:{mark.line + 1}" if mark else f"{path}"
-        raise ConfigError([f"{at}: not YAML: {getattr(error, 'problem', None) or error}"]) from error
+        line, reason = yaml_error.place(error)
+        raise ConfigError([f"{path}{f':{line}' if line else ''}: not YAML: {reason}"]) from error
     except (ValueError, RecursionError) as error:
         raise ConfigError([f"{path}: not a value that YAML allows: {error}"]) from error
     if content is None:

@@ -18,6 +18,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from sandbox import yaml_error
+
 # A requirement's hashes, each perhaps on a line of its own that the one before it announces.
 _HASH = re.compile(r"\s*\\?\s*--hash[= ]\S+|\\\s*$")
 # conda's way to ask for a version, and for a build of it.
@@ -139,7 +141,8 @@ def pins(environment: str, conda: str) -> list[str]:
     try:
         content = yaml.safe_load(conda)
     except yaml.YAMLError as error:
-        raise RuntimeMissingError(f"the conda file of {environment} is no YAML: {error}") from error
+        line, reason = yaml_error.place(error)
+        raise RuntimeMissingError(f"the conda file of {environment}, line {line}, is not YAML: {reason}") from error
     if not isinstance(content, dict) or not isinstance(content.get("dependencies", []), list):
         raise RuntimeMissingError(f"the conda file of {environment} has no list 'dependencies'")
     found: list[str] = []

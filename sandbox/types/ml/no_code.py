@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from sandbox import yaml_error
 from sandbox.arm.azure import Azure
 from sandbox.arm.resource import Resource, View
 from sandbox.types.ml import asset
@@ -58,6 +59,9 @@ def choose(name: str, model: Path, azure: Azure) -> Choice:
 def _read(file: Path) -> dict[str, object]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise PlaceError(f"its model's {file.name} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        line, reason = yaml_error.place(error)
+        raise PlaceError(f"its model's {file.name}, line {line}, is not YAML: {reason}") from error
     return content if isinstance(content, dict) else {}

@@ -56,7 +56,7 @@ def test_conda_packages_are_pins_as_well(runtimes: Runtimes) -> None:
         (conda("numpy==2.4.5 --hash=sha256:0a"), "numpy==2.4.5, but 2.4.6 is installed"),
         (conda("git+https://example.com/x"), "no pin that can be checked"),
         (conda("numpy==2.4.5"), "To repair: pin what `make` installs"),
-        ("[", "is no YAML"),
+        ("a: 1\nb: [", "line 2, is not YAML: expected the node content, but found '<stream end>'"),
         ("dependencies: 3", "has no list 'dependencies'"),
         ("just text", "has no list 'dependencies'"),
     ],
