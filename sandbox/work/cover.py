@@ -44,7 +44,8 @@ def cover(
 ) -> None:
     """Cover this process and all that it starts; there is no way back.
 
-    With `processes` only a grandchild comes back from here. This process waits for it, and ends as that does.
+    With `processes` only a grandchild comes back from here. This process waits for it, and ends as that does; its
+    caller has blocked SIGTERM, which is for the grandchild.
 
     Args:
         root: the folder that is covered.
@@ -135,7 +136,6 @@ def _alone(libc: ctypes.CDLL) -> None:
     reading, writing = os.pipe()
     if first := os.fork():
         _keep_only(reading)
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # the command is asked, not who waits for it
         told = os.read(reading, 4)  # nothing when the first process was killed
         how = os.waitpid(first, 0)[1]  # returns when all have ended
         _end_like(int.from_bytes(told, "little") if told else how)

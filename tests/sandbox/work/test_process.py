@@ -128,9 +128,11 @@ def test_a_covered_command_is_stopped_however_early_and_ends_with_its_keeper(
             await asyncio.sleep(number * 0.01)
             await started.stop(grace=30)
             assert await started.wait() == process.Exit(-signal.SIGTERM, "stopped")
-        killed = await begin_covered(folder / "killed", ["/bin/sleep", "60"], holds)
-        os.kill(killed.pid, signal.SIGKILL)
-        assert await killed.wait() == process.Exit(None, "lost")
+        for delay in (0, 0.3):
+            killed = await begin_covered(folder / f"killed-{delay}", ["/bin/sleep", "60"], holds)
+            await asyncio.sleep(delay)
+            os.kill(killed.pid, signal.SIGKILL)
+            assert await killed.wait() == process.Exit(None, "lost")
 
     run(work())
     until(lambda: marked(folder) == [])
