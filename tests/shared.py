@@ -1,7 +1,6 @@
 """What takes long to make is made once for all workers of a test run."""
 
 import fcntl
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ def made_once(folders: pytest.TempPathFactory, name: str, make: Callable[[Path],
         make: fills an empty folder, which may go to another path afterwards.
     """
     base = folders.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    shared = (base.parent if base.name.startswith("popen-") else base) / name  # of a worker, or there is one only
     with shared.with_name(f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not shared.exists():

@@ -10,7 +10,7 @@ from sandbox.arm import access, activity, ids
 from sandbox.arm.access import Caller
 from sandbox.arm.errors import ArmError
 from sandbox.arm.ids import ResourceId
-from sandbox.arm.resource import Listing, show, whole
+from sandbox.arm.resource import Listing, View, show, whole
 from sandbox.arm.verbs import Verbs, check_name
 from sandbox.gateway.hosts import Plane
 from sandbox.gateway.http import Request, Response, json_response
@@ -153,18 +153,7 @@ class ResourceManager(Plane):
             listed = kind.listed(scope, request.query, self.azure)
             # Some that are Azure's own, such as sizes, have no pages there: their clients ask for one.
             found, usual = (listed, _PAGE) if isinstance(listed, Listing) else (whole(listed), max(1, len(listed)))
-        return json_response(self._page(request, found, usual))
-
-    def _page(self, request: Request, found: Listing, usual: int) -> dict[str, Any]:
-        """One page: ``$top`` and ``$skipToken`` as ARM's collections take them. No page keeps others waiting."""
-        most = max(usual, _LOOKED_AT)
-        top = min(_number(request, "$top", 1) if request.query.get("$top") else usual, most)
-        start = _number(request, "$skipToken" if request.query.get("$skipToken") else "$skip", 0)
-        shown, following = found.page(start, top, most)
-        page: dict[str, Any] = {"value": [show(each, self.azure) for each in shown]}
-        if following:
-            page["nextLink"] = _link(request, following)
-        return page
+        return json_response(_page(request, found, usual, self.azure))
 
     async def _operation(self, caller: Caller, what: str, operation: str) -> Response:
         self.operations.need_shown(operation, caller.object_id)
@@ -252,6 +241,18 @@ def _collection(parts: list[str]) -> tuple[str, str]:
     if lowered[-1] == "subscriptions":
         return "", "Microsoft.Resources/subscriptions"
     raise ArmError(404, "NotFound", f"There is no collection '/{'/'.join(parts)}'.")
+
+
+def _page(request: Request, found: Listing, usual: int, view: View) -> dict[str, Any]:
+    """One page: ``$top`` and ``$skipToken`` as ARM's collections take them. No page keeps others waiting."""
+    most = max(usual, _LOOKED_AT)
+    top = min(_number(request, "$top", 1) if request.query.get("$top") else usual, most)
+    start = _number(request, "$skipToken" if request.query.get("$skipToken") else "$skip", 0)
+    shown, following = found.page(start, top, most)
+    page: dict[str, Any] = {"value": [show(each, view) for each in shown]}
+    if following:
+        page["nextLink"] = _link(request, following)
+    return page
 
 
 def _link(request: Request, mark: int) -> str:

@@ -29,6 +29,7 @@ def project(tmp_path: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__")
     for room in ("ml_jobs", "tests/ml_jobs"):
         shutil.copytree(ROOT / room, tmp_path / room, ignore=ignore)
+    shutil.copy(ROOT / "tests/shared.py", tmp_path / "tests")
     (tmp_path / "Pulumi.dev.yaml").write_text(STACK)
     return tmp_path
 

@@ -26,7 +26,7 @@ FAULTS = (
     ("disk", "want 512: free some, or set SANDBOX_HOME"),
     ("memory", "100 MiB available; want 1024: end other programs"),
     ("loopback", "127.0.0.1 cannot be served (Network is unreachable): allow loopback sockets"),
-    ("state", "state.db: damaged (file is not a database). Restore the last good copy with: "),
+    ("state", "state.db: damaged (it has 35 bytes). Restore the last good copy with: "),
 )
 MISTAKES = ('small:identities: "many" is a string; want integer', "small:owner: missing; want string")
 
@@ -63,7 +63,8 @@ def run_planted(place: Place, *arguments: str) -> Done:
 def test_eight_faults_in_one_run(planted: Place, verb: str) -> None:
     done = run_planted(planted, verb)
     told = done.err.splitlines()
-    assert (done.code, done.out, len(told)) == (1, "", 8), done.said
+    out = [line for line in done.out.splitlines() if not line.startswith("note: jobs: ")]  # no namespaces in namespaces
+    assert (done.code, out, len(told)) == (1, [], 8), done.said
     for (name, text), line in zip(FAULTS, told, strict=False):
         assert line.startswith(f"error: {name}: ")
         assert text in line

@@ -20,7 +20,8 @@ UNSET = f'eval "$({PYTHON} -m sandbox env --unset)"'
 
 
 def shell(sandbox: Sandbox, script: str, **more: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ARM_", "AZURE_", "PULUMI_"))}
+    ours = ("ARM_", "AZURE_", "PULUMI_", "ORT_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment = {**launch.local_free(kept), "PYTHONPATH": str(ROOT), "SANDBOX_HOME": str(sandbox.home.root), **more}
     return subprocess.run(
         ["/bin/sh", "-ec", script], env=environment, text=True, capture_output=True, timeout=60, check=False
