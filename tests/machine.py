@@ -28,6 +28,7 @@ _SECONDS = 600
 SOCKETS = shutil.ignore_patterns("*.sock")
 
 
+FIRST_UP = ".sandbox/first-up.txt"  # what the `make up` of a released machine printed
 RATE = 50  # requests a second: other tests run beside; `make bench` asks 200
 
 
@@ -181,26 +182,18 @@ class Machine:
 
 
 @contextmanager
-def fresh(folders: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine of one's own, gone afterwards."""
-    made = make_machine(folders.mktemp("checkout"), folders.mktemp("home"))
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@contextmanager
 def released(folders: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine of one's own after a first ``make up``: a copy of one that all workers share, gone afterwards."""
 
     def release(folder: Path) -> None:
         machine = make_machine(folder, folders.mktemp("home"))
         try:
-            machine.run("make up")
+            printed = machine.run("make up")
         finally:
             machine.close()
+        assert [path for path in machine.home.rglob("*") if path.is_file()] == [], "nothing outside the checkout"
         (folder / ".sandbox/port").unlink()  # each copy finds one of its own
+        (folder / FIRST_UP).write_text(printed, encoding="utf-8")
 
     shared = made_once(folders, "released", release)
     folder = folders.mktemp("checkout") / "copy"

@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from tests.machine import PYTHON, Machine, fresh, line, outputs
+from tests.machine import FIRST_UP, PYTHON, Machine, line, outputs, released
 
 LIVE = ".sandbox/live/dev.yaml"
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A fresh checkout on which nothing ran yet."""
-    with fresh(tmp_path_factory) as made:
+    """A checkout that was fresh before its first `make up`."""
+    with released(tmp_path_factory) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def first(machine: Machine) -> str:
     """What the first `make up` printed."""
-    return machine.run("make up")
+    return (machine.folder / FIRST_UP).read_text(encoding="utf-8")
 
 
 def answered(printed: str) -> list[dict[str, Any]]:

@@ -1,14 +1,22 @@
 """The statistics against a library's, and where they have to come out by reason."""
 
+import importlib
+from typing import Any
+
 import numpy as np
 import pytest
-from scipy import stats
 
 from ops.statistics import at_least, fisher, p95, p95_ratio, shift, upper
 
 
+@pytest.fixture(scope="module")
+def stats() -> Any:
+    """The library, imported where these tests run and not by every worker that looks for tests: it takes a second."""
+    return importlib.import_module("scipy.stats")
+
+
 @pytest.mark.parametrize(("errors", "requests"), [(0, 1), (0, 200), (1, 200), (7, 200), (40, 2000), (199, 200)])
-def test_the_upper_bound_is_clopper_and_pearsons(errors: int, requests: int) -> None:
+def test_the_upper_bound_is_clopper_and_pearsons(stats: Any, errors: int, requests: int) -> None:
     expected = stats.beta.ppf(0.95, errors + 1, requests - errors)
     assert upper(errors, requests) == pytest.approx(expected, rel=1e-9)
 
@@ -18,12 +26,12 @@ def test_all_errors_and_no_requests_bound_nothing() -> None:
 
 
 @pytest.mark.parametrize(("errors", "requests"), [(1, 10), (4, 10), (9, 200), (200, 200)])
-def test_the_chance_of_so_many_errors(errors: int, requests: int) -> None:
+def test_the_chance_of_so_many_errors(stats: Any, errors: int, requests: int) -> None:
     assert at_least(errors, requests, 0.02) == pytest.approx(stats.binom.sf(errors - 1, requests, 0.02), abs=1e-12)
 
 
 @pytest.mark.parametrize("counts", [(0, 200, 0, 200), (5, 200, 0, 200), (10, 10, 0, 10), (3, 50, 9, 400), (2, 9, 0, 0)])
-def test_fishers_test_is_the_librarys(counts: tuple[int, int, int, int]) -> None:
+def test_fishers_test_is_the_librarys(stats: Any, counts: tuple[int, int, int, int]) -> None:
     errors, requests, others, of = counts
     table = [[errors, requests - errors], [others, of - others]]
     assert fisher(*counts) == pytest.approx(stats.fisher_exact(table, alternative="greater").pvalue, rel=1e-9)
