@@ -68,7 +68,8 @@ def _run(project: Project, monitor: Monitor, engine: Engine, preview: bool) -> N
     before = (Path.cwd(), sys.path[:], sys.argv[:], gc.get_threshold())
     sdk = vars(pulumi.resource)
     former = sdk["collapse_alias_to_urn"]
-    loop = asyncio.new_event_loop()
+    with _uninterrupted():
+        loop = asyncio.new_event_loop()
     interrupted = threading.Event()
     executor = ThreadPoolExecutor(THREADS, thread_name_prefix="resource")
     loop.set_default_executor(executor)
@@ -99,6 +100,22 @@ def _run(project: Project, monitor: Monitor, engine: Engine, preview: bool) -> N
         sys.path[:], sys.argv = before[1], before[2]
         gc.set_threshold(*before[3])
         sdk["collapse_alias_to_urn"] = former
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Puts Ctrl-C off until the end of the block: a loop that is half made complains when it is thrown away."""
+    former, came = signal.getsignal(signal.SIGINT), threading.Event()
+    held = threading.current_thread() is threading.main_thread() and callable(former)
+    if held:
+        signal.signal(signal.SIGINT, lambda *_: came.set())
+    try:
+        yield
+    finally:
+        if held:
+            signal.signal(signal.SIGINT, former)
+    if came.is_set():
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 
 import gc
 import json
+import signal
 import sys
 from pathlib import Path
 
 import pulumi.resource
 import pytest
 
+from sandbox.engine import program
 from sandbox.engine.events import Diagnostic
 from tests.sandbox.engine.harness import Stack
 
@@ -120,3 +122,16 @@ def test_an_error_that_the_program_made_to_be_read_stands_alone(stack: Stack) ->
     outcome = stack.run("up", "class Wrong(pulumi.RunError): pass\nraise Wrong('Pulumi.dev.yaml:3: owner: missing')")
     assert (told(stack).message, told(stack).where) == ("Pulumi.dev.yaml:3: owner: missing", "")
     assert (outcome.mistaken, outcome.changes) == (True, {})
+
+
+def test_an_interrupt_waits_until_what_is_begun_is_whole() -> None:
+    """Raised inside the making of a loop, it left one that printed a traceback when it was thrown away."""
+    former, whole = signal.signal(signal.SIGINT, signal.default_int_handler), []
+    try:
+        with pytest.raises(KeyboardInterrupt), program._uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            whole.append(True)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert whole
