@@ -4,6 +4,7 @@ import gc
 import json
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pulumi.resource
@@ -126,12 +127,17 @@ def test_an_error_that_the_program_made_to_be_read_stands_alone(stack: Stack) ->
 
 def test_an_interrupt_waits_until_what_is_begun_is_whole() -> None:
     """Raised inside the making of a loop, it left one that printed a traceback when it was thrown away."""
-    former, whole = signal.signal(signal.SIGINT, signal.default_int_handler), []
-    try:
-        with pytest.raises(KeyboardInterrupt), program._uninterrupted():
+    former, whole = signal.signal(signal.SIGINT, signal.default_int_handler), threading.Event()
+
+    def begin() -> None:
+        with program._uninterrupted():
             signal.raise_signal(signal.SIGINT)
-            whole.append(True)
+            whole.set()
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            begin()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, former)
-    assert whole
+    assert whole.is_set()
